@@ -213,8 +213,8 @@ async function startMaintenance(
 ): Promise<Maintenance> {
   const appVersion = await readAppVersion();
   const { heartbeatTimeoutMs } = limits.processes;
-  const presence = { id: uuidv7(), appVersion, versions, heartbeatTimeoutMs };
-  return Maintenance.start(services, { log, presence, labels });
+  const heartbeat = { id: uuidv7(), appVersion, versions, heartbeatTimeoutMs };
+  return Maintenance.start(services, { log, heartbeat, labels });
 }
 
 /** The ports through which the kernel works on one tenant's rows. */

@@ -416,12 +416,12 @@ export const limits = {
     waitLimitMs: 3 * seconds,
     idleLimitMs: 1 * minutes,
   },
-  /** Sizes of the reads of an audit verification, and the findings that it lists for one chain. */
+  /** Sizes of the reads of an audit verification, and the faults that it lists for one chain. */
   verification: {
     chainBatchSize: 100,
     eventBatchSize: 1_000,
     eventBytes: 16 * KiB,
-    maxFindings: 100,
+    maxFaults: 100,
   },
   /** `named` is the number of rewritten chains that a log line names. */
   checkpoints: { bytes: 4 * MiB, chainBatchSize: 1_000, shutdownMs: 2 * seconds, named: 10 },

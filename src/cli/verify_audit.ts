@@ -16,13 +16,14 @@ export async function verifyAudit(
 ): Promise<number> {
   // Read before the trail, which may grow meanwhile: no checkpoint may be newer than the events read.
   const saved = await checkpoints.read();
-  const { chains, events, findings, omitted } = await withProgress((onProgress) =>
+  const { chains, events, faults, omitted } = await withProgress((onProgress) =>
     verifyTrail(control, { ...limits.verification, slug, checkpoints: saved, onProgress }),
   );
-  const count = findings.length + omitted;
-  if (json) printJson({ chains, events, checkpoints: saved.length, findings, unnamed: omitted });
+  const count = faults.length + omitted;
+  if (json)
+    printJson({ chains, events, checkpoints: saved.length, findings: faults, unnamed: omitted });
   else {
-    for (const { kind, message } of findings) print(`${kind}: ${message}`);
+    for (const { kind, message } of faults) print(`${kind}: ${message}`);
     if (omitted > 0) print(`and ${omitted} more`);
     print(`${events} events in ${chains} chains, ${saved.length} checkpoints, ${count} findings`);
   }

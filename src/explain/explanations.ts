@@ -7,7 +7,7 @@
 import { headerValues, type RawHeaders } from '../http/header_values.ts';
 import type { RequestRecord } from '../kernel/ports.ts';
 import type { Explanation } from './explanation.ts';
-import { type Answered, Recorder, type RecorderOptions } from './recorder.ts';
+import { type RecordedRequest, Recorder, type RecorderOptions } from './recorder.ts';
 
 export type ExplanationLimits = RecorderOptions['limits'] & {
   keptMs: number;
@@ -42,10 +42,10 @@ export class Explanations {
   }
 
   /** Keeps the explanation of a request that has ended, if it was recorded. */
-  end(answered: Answered): void {
-    const { record } = answered;
+  end(finished: RecordedRequest): void {
+    const { record } = finished;
     if (!record.trace) return;
-    const explanation = this.#recorders.get(record)?.explanation(answered);
+    const explanation = this.#recorders.get(record)?.explanation(finished);
     if (!explanation) return;
     const holder = record.tenant?.id ?? '';
     // A client may choose its request's id. It may use its own id again, but not another tenant's.

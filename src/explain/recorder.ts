@@ -2,6 +2,7 @@
  * Records the trace of one request. A stage ends where the next one begins, and the last one ends with the
  * request: so the times of the stages add up to the whole, whatever happens in between.
  */
+import type { FinishedRequest } from '../http/exchange.ts';
 import { IsolationViolation, type Refusal } from '../kernel/errors.ts';
 import type { RequestRecord } from '../kernel/ports.ts';
 import type { CallTrace, Facts, Stage, Trace, TracedAnswer } from '../kernel/trace.ts';
@@ -26,13 +27,8 @@ export type RecorderOptions = {
   plans: boolean;
 };
 
-/** A request that was answered. */
-export type Answered = {
-  method: string;
-  record: RequestRecord;
-  status: number;
-  durationMs: number;
-};
+/** The facts of a finished request that its explanation has. */
+export type RecordedRequest = Pick<FinishedRequest, 'method' | 'record' | 'status' | 'durationMs'>;
 
 export class Recorder implements Trace {
   readonly #options: RecorderOptions;
@@ -79,7 +75,7 @@ export class Recorder implements Trace {
   }
 
   /** The explanation of the request, which has ended. */
-  explanation({ method, record, status, durationMs }: Answered): Explanation {
+  explanation({ method, record, status, durationMs }: RecordedRequest): Explanation {
     const totalMs = durationMs - this.#asideMs;
     this.#end(totalMs);
     this.#isOver = true;
@@ -170,7 +166,7 @@ function reasonOf(code: string, cause: unknown): string {
 /** What the stages have written to the record. */
 function factsOf(
   { endpoint, tenant, caller, rateLimit }: RequestRecord,
-  { method, status }: Pick<Answered, 'method' | 'status'>,
+  { method, status }: Pick<RecordedRequest, 'method' | 'status'>,
 ): Partial<Record<Stage, Facts>> {
   return {
     http: { method },

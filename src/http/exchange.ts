@@ -22,13 +22,14 @@ import { StreamedBody } from './streamed_body.ts';
 import type { Turn } from './turn.ts';
 import type { UnreadLimits, UnreadReplies } from './unread_replies.ts';
 
-/** An answered request, for the log and the metrics. */
-export type Finished = {
+/** A request and how it ended, for the log, the metrics and explanations. */
+export type FinishedRequest = {
   method: string;
   record: RequestRecord;
   /** The status sent, or 499 when the client had closed the connection. */
   status: number;
   durationMs: number;
+  /** The client's IP address. */
   address: string;
 };
 
@@ -52,7 +53,7 @@ export type ExchangeLimits = {
 /** The parts that the composition root provides. */
 export type ExchangeParts = {
   handle(request: HttpRequest, record: RequestRecord): Promise<Reply>;
-  observe(finished: Finished): void;
+  observe(finished: FinishedRequest): void;
   /** Called first, so that a trace of the request can begin. */
   begin?(record: RequestRecord, headers: RawHeaders, startedMs: number): void;
   /** Receives errors whose text must not reach the client. The id is null without a request. */
@@ -92,8 +93,8 @@ export async function exchange(
   const record = newRecord(requestIdOf(incoming.rawHeaders, parts.newId));
   parts.begin?.(record, incoming.rawHeaders, startedMs);
   connection.begin(raw);
-  const { head, ...answered } = await answer(raw, record, parts);
-  const { reply, stream } = answered;
+  const { head, ...prepared } = await handleInOrder(raw, record, parts);
+  const { reply, stream } = prepared;
   // A stream continues to read while it is sent.
   if (head && !stream) connection.order.leave();
   // Only then does node set `incoming.complete`, even when the request came in one packet.
@@ -107,18 +108,18 @@ export async function exchange(
     address: head?.address ?? connection.peer,
   });
   if (gone) await stream?.discard();
-  else await deliver(raw, answered, { record, parts });
+  else await deliver(raw, prepared, { record, parts });
   if (head && stream) connection.order.leave();
   connection.end();
 }
 
-/** A reply, and its body if that is a stream. */
-type Answered = { reply: Reply; stream: StreamedBody | null };
+/** A reply that is not sent yet, and its body if that is a stream. */
+type PreparedReply = { reply: Reply; stream: StreamedBody | null };
 
 /** Sends the reply. A reply that the system does not take at once counts as unread until it has. */
 async function deliver(
   raw: RawExchange,
-  { reply, stream }: Answered,
+  { reply, stream }: PreparedReply,
   { record, parts }: { record: RequestRecord; parts: ExchangeParts & ServerState },
 ): Promise<void> {
   const { incoming, outgoing, connection } = raw;
@@ -155,14 +156,15 @@ function sizeOf({ body }: Reply): number {
 }
 
 /**
- * Does not wait before the handler is called, unless the order of requests demands it: the next request may
- * be in the same packet. With a head, the request has its place in that order.
+ * Handles a request when its connection's order of requests allows it, and returns its reply; an error becomes a
+ * problem. Otherwise nothing is awaited before the handler is called, because the next request may be in the same
+ * packet. With a head, the request has its place in that order.
  */
-async function answer(
+async function handleInOrder(
   raw: RawExchange,
   record: RequestRecord,
   parts: ExchangeParts,
-): Promise<{ head: HttpRequest | null } & Answered> {
+): Promise<{ head: HttpRequest | null } & PreparedReply> {
   const { incoming, connection } = raw;
   const { limits, trustedProxies } = parts;
   let head: HttpRequest | null = null;

@@ -3,6 +3,7 @@
  * is killed loses the lines of that time. When the reader of stdout hangs, lines are dropped and counted:
  * a log must not fill the memory.
  */
+import type { FinishedRequest } from '../http/exchange.ts';
 import type { RequestRecord } from '../kernel/ports.ts';
 import { type LogFields, type LogLevel, logLine } from './log_line.ts';
 
@@ -43,14 +44,12 @@ export function createLog(options: LogOptions): Log {
   return new StreamLog(options);
 }
 
-/** A request that has been answered. */
-export type LoggedRequest = {
-  method: string;
+/** The facts of a finished request that its line shows. */
+export type LoggedRequest = Pick<
+  FinishedRequest,
+  'method' | 'status' | 'durationMs' | 'address'
+> & {
   record: Pick<RequestRecord, 'requestId' | 'endpoint' | 'tenant' | 'caller'>;
-  status: number;
-  durationMs: number;
-  /** The client's IP address. */
-  address: string;
 };
 
 /** Returns the fields of a request's line. Without the path, which may hold a mistyped secret. */

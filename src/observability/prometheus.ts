@@ -3,6 +3,7 @@
  * label comes from a bounded set.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { FinishedRequest } from '../http/exchange.ts';
 import type { RequestRecord } from '../kernel/ports.ts';
 import { HeavyHitters } from './heavy_hitters.ts';
 import { RequestSeries } from './request_series.ts';
@@ -19,12 +20,9 @@ export type PrometheusOptions = {
   nowMs: () => number;
 };
 
-/** A request that has been answered. */
-export type Answered = {
-  method: string;
+/** The facts of a finished request that are counted. */
+export type CountedRequest = Pick<FinishedRequest, 'method' | 'status' | 'durationMs'> & {
   record: Pick<RequestRecord, 'endpoint' | 'tenant' | 'rateLimit'>;
-  status: number;
-  durationMs: number;
 };
 
 export type ReadValues = () => readonly {
@@ -75,7 +73,7 @@ export class Prometheus {
    * Counts a request, and its duration if it was served. A request that took a token counts as served,
    * even when it fails afterwards.
    */
-  observe({ method, record, status, durationMs }: Answered): void {
+  observe({ method, record, status, durationMs }: CountedRequest): void {
     const { endpoint, tenant, rateLimit } = record;
     this.#series.add({
       tenant: tenant ? this.#busiest.label(tenant.slug, this.#nowMs()) : noTenantLabel,

@@ -11,7 +11,7 @@ import { asRefusal, endsBackend, poisonsConnection } from './errors.ts';
 import type { TransactionStatus } from './protocol/backend_messages.ts';
 import type { GroupResult, SyncGroup } from './protocol/pending_group.ts';
 import { Pipeline } from './protocol/pipeline.ts';
-import type { Call } from './protocol/prepared_statements.ts';
+import type { BoundStatement } from './protocol/prepared_statements.ts';
 import type { JsonLimits } from './protocol/rows.ts';
 
 export type CallLimits = {
@@ -113,16 +113,16 @@ export class CheckedPipeline {
   }
 
   /** Sends one statement in a group of its own. */
-  query<Row extends object>(call: Call, trace?: CallTrace): Promise<Row[]> {
-    return this.request({ call, after: groups.statement, trace }, (result) => {
+  query<Row extends object>(statement: BoundStatement, trace?: CallTrace): Promise<Row[]> {
+    return this.request({ statement, after: groups.statement, trace }, (result) => {
       if (result.error) throw this.failure(result.error);
       return this.rowsIn<Row>(result);
     });
   }
 
   /** Sends an EXPLAIN in a group of its own. @returns the lines of the plan. */
-  plan(call: Call): Promise<string[]> {
-    return this.request({ call, after: groups.statement }, ({ error, rows }) => {
+  plan(statement: BoundStatement): Promise<string[]> {
+    return this.request({ statement, after: groups.statement }, ({ error, rows }) => {
       if (error) throw this.failure(error);
       return rows.map((row) => String(Object.values(row)[0]));
     });

@@ -152,9 +152,15 @@ export class Connection {
     values: SqlValue[],
     trace?: CallTrace,
   ): Promise<Row[]> {
-    const call = { schema, text, values };
+    const statement = { schema, text, values };
     const statementsBefore = context ? 1 : 0;
-    return this.#send<Row>({ before: context, statementsBefore, call, after: groups.end, trace });
+    return this.#send<Row>({
+      before: context,
+      statementsBefore,
+      statement,
+      after: groups.end,
+      trace,
+    });
   }
 
   /** Sends the waiting calls now, before the turn of the event loop ends. */
@@ -176,13 +182,13 @@ export class Connection {
     let toBegin = typeof opening === 'string' ? null : opening;
     const schema = toBegin?.schema ?? noSchema;
     const send = <Row extends object>(text: TemplateStringsArray, values: SqlValue[]) => {
-      const call = { schema, text, values };
-      if (!toBegin) return this.#pipeline.query<Row>(call, trace);
+      const statement = { schema, text, values };
+      if (!toBegin) return this.#pipeline.query<Row>(statement, trace);
       const begin = beginning(toBegin);
       toBegin = null;
       const first = this.#send<Row>({
         ...begin,
-        call,
+        statement,
         after: groups.statement,
         statusAfter: 'T',
         trace,

@@ -34,8 +34,8 @@ export type ConnectionPoolLimits = FairQueueLimits &
     batches: BatchLimits;
   };
 
-/** A call that may share a connection does so, unless its tenant is slow when its turn comes. */
-type Call = {
+/** A call that waits for its connection. One that may share a connection does so, unless its tenant is slow when its turn comes. */
+type ConnectionRequest = {
   url: SessionUrl;
   tenant: string;
   mayShare: boolean;
@@ -47,7 +47,7 @@ export class ConnectionPool {
   readonly #limits: ConnectionPoolLimits;
   readonly #connections: PoolConnections;
   readonly #batches: ReadBatches;
-  readonly #queue: FairQueue<Call, ReadBatch>;
+  readonly #queue: FairQueue<ConnectionRequest, ReadBatch>;
   /** How many calls of each tenant have a connection. */
   readonly #running = new Counts();
   #stallTimer: NodeJS.Timeout | undefined;
@@ -108,7 +108,7 @@ export class ConnectionPool {
     tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run(callTo(url, tenant, false), work);
+    return this.#run(connectionRequest(url, tenant, false), work);
   }
 
   /**
@@ -122,7 +122,7 @@ export class ConnectionPool {
     tenant: string,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    return this.#run(callTo(url, tenant, true), work);
+    return this.#run(connectionRequest(url, tenant, true), work);
   }
 
   /** Closes all idle connections with a session URL, because its database is about to be dropped. */
@@ -149,16 +149,16 @@ export class ConnectionPool {
   }
 
   async #run<Result>(
-    call: Call,
+    request: ConnectionRequest,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    const batch = this.#takeNow(call) ?? (await this.#waitCounted(call));
+    const batch = this.#takeNow(request) ?? (await this.#waitCounted(request));
     try {
       const result = work(batch.connection);
-      this.#batches.onSent(batch, call.tenant);
+      this.#batches.onSent(batch, request.tenant);
       return await result;
     } finally {
-      this.#end(batch, call);
+      this.#end(batch, request);
     }
   }
 
@@ -166,14 +166,14 @@ export class ConnectionPool {
    * Gives a free connection to a new call without looking at the queue. A queued call either cannot use
    * that connection, or is offered one again within `stallMs`, so a new call overtakes it for a short time.
    */
-  #takeNow(call: Call): ReadBatch | null {
-    return this.#isWithinShare(call) ? this.#take(call) : null;
+  #takeNow(request: ConnectionRequest): ReadBatch | null {
+    return this.#isWithinShare(request) ? this.#take(request) : null;
   }
 
   /** Counts the wait, whether a connection is lent or refused. */
-  async #waitCounted(call: Call): Promise<ReadBatch> {
+  async #waitCounted(request: ConnectionRequest): Promise<ReadBatch> {
     const sinceMs = performance.now();
-    const lent = this.#wait(call);
+    const lent = this.#wait(request);
     try {
       return await lent;
     } finally {
@@ -182,79 +182,83 @@ export class ConnectionPool {
     }
   }
 
-  #wait(call: Call): Promise<ReadBatch> {
+  #wait(request: ConnectionRequest): Promise<ReadBatch> {
     if (this.#closed) throw unavailable('The server is shutting down');
-    if (call.server !== null) this.#connections.assertUp(call.server);
-    const lent = this.#queue.wait(call);
+    if (request.server !== null) this.#connections.assertUp(request.server);
+    const lent = this.#queue.wait(request);
     // Most calls wait until a batch is sent; no queued call can be served before.
-    if (this.#mustWait(call)) this.#serveWhenStalled();
+    if (this.#mustWait(request)) this.#serveWhenStalled();
     else this.#serve();
     return lent;
   }
 
   #serve(): void {
     if (this.#queue.size === 0) return;
-    this.#queue.serve((call, lent, waitedMs) => this.#offer(call, lent, waitedMs));
+    this.#queue.serve((request, lent, waitedMs) => this.#offer(request, lent, waitedMs));
     if (this.#queue.size > 0) this.#serveWhenStalled();
   }
 
-  #offer(call: Call, deferred: Deferred<ReadBatch>, waitedMs: number): boolean {
-    if (!this.#isWithinShare(call)) return false;
-    const batch = this.#take(call);
+  #offer(request: ConnectionRequest, deferred: Deferred<ReadBatch>, waitedMs: number): boolean {
+    if (!this.#isWithinShare(request)) return false;
+    const batch = this.#take(request);
     if (batch) deferred.resolve(batch);
-    else if (this.#mayOpen(call, waitedMs)) void this.#openFor(call, deferred);
+    else if (this.#mayOpen(request, waitedMs)) void this.#openFor(request, deferred);
     else return false;
     return true;
   }
 
   /** Returns a place in a batch, or an idle connection; null if there is neither. */
-  #take(call: Call): ReadBatch | null {
-    const { url, tenant } = call;
-    const batch = (this.#shares(call) ? this.#batches.join(url) : null) ?? this.#takeIdle(call);
+  #take(request: ConnectionRequest): ReadBatch | null {
+    const { url, tenant } = request;
+    const batch =
+      (this.#shares(request) ? this.#batches.join(url) : null) ?? this.#takeIdle(request);
     if (batch) this.#running.add(tenant, 1);
     return batch;
   }
 
-  #takeIdle(call: Call): ReadBatch | null {
-    if (this.#mustWait(call) || !this.#hasRoomOnServer(call)) return null;
-    const connection = this.#connections.idle.take(call.url);
-    return connection && this.#begin(connection, call);
+  #takeIdle(request: ConnectionRequest): ReadBatch | null {
+    if (this.#mustWait(request) || !this.#hasRoomOnServer(request)) return null;
+    const connection = this.#connections.idle.take(request.url);
+    return connection && this.#begin(connection, request);
   }
 
-  #shares({ mayShare, tenant }: Call): boolean {
+  #shares({ mayShare, tenant }: ConnectionRequest): boolean {
     return mayShare && !this.#batches.isSlow(tenant);
   }
 
-  #mustWait(call: Call): boolean {
-    if (!this.#shares(call)) return false;
-    const { url } = call;
+  #mustWait(request: ConnectionRequest): boolean {
+    if (!this.#shares(request)) return false;
+    const { url } = request;
     const waiting = this.#queue.sizeOf(url);
     return this.#batches.mustWait(url, { waiting, nowMs: performance.now() });
   }
 
-  #begin(connection: Connection, call: Call): ReadBatch {
-    const shares = this.#shares(call);
+  #begin(connection: Connection, request: ConnectionRequest): ReadBatch {
+    const shares = this.#shares(request);
     const batch = this.#batches.begin(connection, { shares, nowMs: performance.now() });
     this.#connections.busy.set(connection, batch);
     return batch;
   }
 
-  #end(batch: ReadBatch, call: Call): void {
+  #end(batch: ReadBatch, request: ConnectionRequest): void {
     const { connection } = batch;
     const { busy, idle } = this.#connections;
     const nowMs = performance.now();
-    const hadItsShare = !this.#isWithinShare(call);
-    this.#running.add(call.tenant, -1);
-    const isOver = this.#batches.onEnd(batch, call.tenant, nowMs);
+    const hadItsShare = !this.#isWithinShare(request);
+    this.#running.add(request.tenant, -1);
+    const isOver = this.#batches.onEnd(batch, request.tenant, nowMs);
     if (isOver && busy.delete(connection) && connection.live) idle.add(connection, nowMs);
     if (isOver || hadItsShare) this.#serve();
   }
 
-  async #openFor(call: Call, { resolve, reject }: Deferred<ReadBatch>): Promise<void> {
-    const { url, tenant } = call;
+  async #openFor(
+    request: ConnectionRequest,
+    { resolve, reject }: Deferred<ReadBatch>,
+  ): Promise<void> {
+    const { url, tenant } = request;
     this.#running.add(tenant, 1);
     try {
-      resolve(await this.#connections.open(url, (connection) => this.#begin(connection, call)));
+      resolve(await this.#connections.open(url, (connection) => this.#begin(connection, request)));
     } catch (error) {
       this.#running.add(tenant, -1);
       reject(error);
@@ -263,16 +267,16 @@ export class ConnectionPool {
     }
   }
 
-  #mayOpen(call: Call, waitedMs: number): boolean {
-    const { url } = call;
-    if (this.#mustWait(call)) return false;
-    if (this.#shares(call) && this.#connections.opening.of(url) > 0) return false;
-    if (waitedMs < this.#limits.openAfterMs && this.#mayBeServedSoon(call)) return false;
-    if (!this.#hasRoomOnServer(call) || !this.#mayOpenOnServer(call)) return false;
+  #mayOpen(request: ConnectionRequest, waitedMs: number): boolean {
+    const { url } = request;
+    if (this.#mustWait(request)) return false;
+    if (this.#shares(request) && this.#connections.opening.of(url) > 0) return false;
+    if (waitedMs < this.#limits.openAfterMs && this.#mayBeServedSoon(request)) return false;
+    if (!this.#hasRoomOnServer(request) || !this.#mayOpenOnServer(request)) return false;
     return this.#connections.makeRoom(url);
   }
 
-  #mayBeServedSoon({ url, mayShare }: Call): boolean {
+  #mayBeServedSoon({ url, mayShare }: ConnectionRequest): boolean {
     const opening = this.#connections.opening.of(url);
     return opening >= this.#limits.openingPerUrl || (mayShare && this.#batches.isRunning(url));
   }
@@ -285,17 +289,17 @@ export class ConnectionPool {
     }, this.#limits.batches.stallMs).unref();
   }
 
-  #isWithinShare({ tenant }: Call): boolean {
+  #isWithinShare({ tenant }: ConnectionRequest): boolean {
     const unterminated = this.#connections.unterminatedOf(tenant);
     return this.#running.of(tenant) + unterminated < this.#limits.connectionsPerTenant;
   }
 
-  #hasRoomOnServer({ server }: Call): boolean {
+  #hasRoomOnServer({ server }: ConnectionRequest): boolean {
     if (server === null) return true;
     return this.#connections.heldOn(server) < mostOnServer(this.#limits);
   }
 
-  #mayOpenOnServer({ server }: Call): boolean {
+  #mayOpenOnServer({ server }: ConnectionRequest): boolean {
     if (server === null) return true;
     const { connections, openingShare } = this.#limits;
     return (
@@ -312,7 +316,7 @@ export function mostOnServer({
   return Math.max(1, Math.floor(connections * serverShare));
 }
 
-function callTo(url: SessionUrl, tenant: string, mayShare: boolean): Call {
+function connectionRequest(url: SessionUrl, tenant: string, mayShare: boolean): ConnectionRequest {
   const server = serverOf(url);
   return { url, tenant, mayShare, server: server === mainServer ? null : server };
 }

@@ -17,16 +17,16 @@ export type FairQueueLimits = {
 /** The promise of a waiting call, as its two functions. */
 export type Deferred<Lent> = { resolve: (lent: Lent) => void; reject: (error: unknown) => void };
 
-type Waiting<Call, Lent> = Deferred<Lent> & {
-  call: Call;
+type Waiting<Request, Lent> = Deferred<Lent> & {
+  request: Request;
   timer: NodeJS.Timeout;
   sinceMs: number;
 };
 
-export class FairQueue<Call extends { tenant: string; url: string }, Lent> {
+export class FairQueue<Request extends { tenant: string; url: string }, Lent> {
   readonly #limits: FairQueueLimits;
   /** By tenant; the order of the keys is the order of their turns. */
-  readonly #waiting = new Map<string, Waiting<Call, Lent>[]>();
+  readonly #waiting = new Map<string, Waiting<Request, Lent>[]>();
   readonly #byUrl = new Counts();
 
   constructor(limits: FairQueueLimits) {
@@ -47,9 +47,9 @@ export class FairQueue<Call extends { tenant: string; url: string }, Lent> {
    *
    * @throws {Refusal} `unavailable` when too many calls wait already, or when the wait takes too long.
    */
-  wait(call: Call): Promise<Lent> {
+  wait(request: Request): Promise<Lent> {
     const { waitingPerTenant, waiting, waitLimitMs } = this.#limits;
-    const queue = this.#waiting.get(call.tenant) ?? [];
+    const queue = this.#waiting.get(request.tenant) ?? [];
     if (queue.length >= waitingPerTenant || this.size >= waiting) {
       throw unavailable('Too many requests are waiting for the database; try again later');
     }
@@ -58,10 +58,10 @@ export class FairQueue<Call extends { tenant: string; url: string }, Lent> {
         this.#remove(entry);
         reject(unavailable('No database connection came free in time; try again later'));
       }, waitLimitMs);
-      const entry = { call, resolve, reject, timer, sinceMs: performance.now() };
+      const entry = { request, resolve, reject, timer, sinceMs: performance.now() };
       queue.push(entry);
-      this.#waiting.set(call.tenant, queue);
-      this.#byUrl.add(call.url, 1);
+      this.#waiting.set(request.tenant, queue);
+      this.#byUrl.add(request.url, 1);
     });
   }
 
@@ -71,10 +71,10 @@ export class FairQueue<Call extends { tenant: string; url: string }, Lent> {
    *
    * @param offer returns whether the call was served.
    */
-  serve(offer: (call: Call, deferred: Deferred<Lent>, waitedMs: number) => boolean): void {
+  serve(offer: (request: Request, deferred: Deferred<Lent>, waitedMs: number) => boolean): void {
     const nowMs = performance.now();
     for (const [tenant, [first]] of this.#waiting) {
-      if (!first || !offer(first.call, first, nowMs - first.sinceMs)) continue;
+      if (!first || !offer(first.request, first, nowMs - first.sinceMs)) continue;
       this.#remove(first);
       this.#moveToEnd(tenant);
     }
@@ -88,8 +88,8 @@ export class FairQueue<Call extends { tenant: string; url: string }, Lent> {
     }
   }
 
-  #remove(entry: Waiting<Call, Lent>): void {
-    const { tenant, url } = entry.call;
+  #remove(entry: Waiting<Request, Lent>): void {
+    const { tenant, url } = entry.request;
     const queue = this.#waiting.get(tenant) ?? [];
     clearTimeout(entry.timer);
     queue.splice(queue.indexOf(entry), 1);

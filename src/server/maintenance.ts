@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   announceProcess,
-  type Presence,
+  type Heartbeat,
   withdrawProcess,
 } from '../control_plane/migrations/processes.ts';
 import {
@@ -24,13 +24,13 @@ import type { Services } from '../services.ts';
 /** What a process keeps by the slugs of tenants: of at most some hundred. */
 export type TenantLabels = { names(): string[]; forget(slug: string): void };
 
-type MaintenanceOptions = { log: Log; presence: Presence; labels: TenantLabels };
+type MaintenanceOptions = { log: Log; heartbeat: Heartbeat; labels: TenantLabels };
 
 export class Maintenance {
   readonly #services: Services;
   readonly #labels: TenantLabels;
   readonly #log: Log;
-  readonly #presence: Presence;
+  readonly #heartbeat: Heartbeat;
   readonly #timers: NodeJS.Timeout[];
   #renewal: Promise<void> = Promise.resolve();
   #stats: FleetCounts & { emails: { waiting: number; givenUp: number } } = {
@@ -42,11 +42,11 @@ export class Maintenance {
   readonly #running = new Set<string>();
   #isClosed = false;
 
-  private constructor(services: Services, { log, presence, labels }: MaintenanceOptions) {
+  private constructor(services: Services, { log, heartbeat, labels }: MaintenanceOptions) {
     this.#services = services;
     this.#labels = labels;
     this.#log = log;
-    this.#presence = presence;
+    this.#heartbeat = heartbeat;
     this.#timers = [
       setInterval(() => void this.#round(), limits.maintenanceIntervalMs).unref(),
       setInterval(() => this.#renew(), limits.processes.heartbeatMs).unref(),
@@ -56,7 +56,7 @@ export class Maintenance {
 
   /** Announces this process to migrations, and starts the first round. */
   static async start(services: Services, options: MaintenanceOptions): Promise<Maintenance> {
-    await announceProcess(services.control, options.presence);
+    await announceProcess(services.control, options.heartbeat);
     return new Maintenance(services, options);
   }
 
@@ -79,7 +79,7 @@ export class Maintenance {
   async withdraw(): Promise<void> {
     const { control } = this.#services;
     const withdrawn = this.#renewal
-      .then(() => withdrawProcess(control, this.#presence.id))
+      .then(() => withdrawProcess(control, this.#heartbeat.id))
       .catch((error) => this.#log.warn('heartbeat could not be removed, will expire', { error }));
     await Promise.race([
       withdrawn,
@@ -88,7 +88,7 @@ export class Maintenance {
   }
 
   #renew(): void {
-    this.#renewal = announceProcess(this.#services.control, this.#presence).catch((error) =>
+    this.#renewal = announceProcess(this.#services.control, this.#heartbeat).catch((error) =>
       this.#log.warn('heartbeat could not be written, will retry', { error }),
     );
   }
@@ -143,7 +143,7 @@ export class Maintenance {
 
   async #count(): Promise<void> {
     const { control, fleet } = this.#services;
-    const counted = await countFleet(control, fleet.sql.tenant, this.#presence);
+    const counted = await countFleet(control, fleet.sql.tenant, this.#heartbeat);
     this.#stats = { ...counted, emails: await countEmails(control) };
     this.#tenants = await countTenants(control);
   }

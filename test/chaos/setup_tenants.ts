@@ -1,7 +1,7 @@
 /** The tenants of a run, created as an operator creates them. */
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import { mainServer } from '../../src/kernel/tenant.ts';
-import { type Call, onboard } from '../support/client.ts';
+import { type Client, onboard } from '../support/client.ts';
 import type { Kennel } from '../support/kennel.ts';
 import type { Anomalies } from './anomalies.ts';
 import { markText } from './mark.ts';
@@ -31,7 +31,7 @@ export async function setUpTenants(
 }
 
 /** The pet that every new tenant has gets a mark like the others. */
-async function markSample({ pets }: TenantModel, call: Call): Promise<void> {
+async function markSample({ pets }: TenantModel, call: Client): Promise<void> {
   const [sample] = (await call('GET /api/pets')).body.items;
   const pet = pets.newPet();
   const mark = pets.nextMark(pet);

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { send as sendBytes } from '../http/raw_client.ts';
-import { assertProblem, type Call, onboard, operatorOf, send } from '../support/client.ts';
+import { assertProblem, type Client, onboard, operatorOf, send } from '../support/client.ts';
 import { adminToken, type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { runCommand } from '../support/run_command.ts';
@@ -17,7 +17,7 @@ const bogus = { 'if-match': '"bogus"' };
 
 let database: TestDatabase;
 let kennel: Kennel;
-let operator: Call;
+let operator: Client;
 
 before(async () => {
   database = await testDatabase();

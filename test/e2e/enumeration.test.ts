@@ -16,7 +16,7 @@ import { limits } from '../../src/limits.ts';
 import {
   type Answer,
   bearer,
-  type Call,
+  type Client,
   clientOf,
   type Onboarded,
   onboard,
@@ -169,18 +169,18 @@ function keys(server: Lab, line?: string): Promise<Refused[]> {
 }
 
 /** Each twice: the first request fills the caches, the second is counted. */
-async function inTurn(calls: Call[], line?: string): Promise<Refused[]> {
+async function inTurn(calls: Client[], line?: string): Promise<Refused[]> {
   for (const call of calls) await refusalOf(call, line);
   const refusals: Refused[] = [];
   for (const call of calls) refusals.push(await refusalOf(call, line));
   return refusals;
 }
 
-function wrongKey({ url }: Lab, key: string): Call {
+function wrongKey({ url }: Lab, key: string): Client {
   return (line) => send(url, line, undefined, { ...bearer(key), 'x-tenant-id': acme.slug });
 }
 
-async function refusalOf(call: Call, line = 'GET /api/pets'): Promise<Refused> {
+async function refusalOf(call: Client, line = 'GET /api/pets'): Promise<Refused> {
   const { queries, denials } = counted;
   const answer = await call(line);
   assert.ok(answer.status === 404 || answer.status === 401, answer.text);

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { isolationModes } from '../../src/isolation/modes.ts';
-import { type Call, onboard } from '../support/client.ts';
+import { type Client, onboard } from '../support/client.ts';
 import { startKennel } from '../support/kennel.ts';
 import { settingsOf } from '../support/setting_classes.ts';
 import { lookInto } from '../support/sql.ts';
@@ -44,7 +44,7 @@ const idsAndTimes =
   /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z|(?<="next_cursor":")[^"]+/g;
 
 /** Every kind of value in an answer: written, read, changed, paged and refused. */
-async function played(call: Call): Promise<string[]> {
+async function played(call: Client): Promise<string[]> {
   const lines: string[] = [];
   const say = async (line: string, body?: unknown) => {
     const { status, body: told } = await call(line, body);

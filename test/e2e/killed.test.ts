@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type IsolationModeName, isolationModes } from '../../src/isolation/modes.ts';
-import { type Answer, type Call, clientOf, operatorOf } from '../support/client.ts';
+import { type Answer, type Client, clientOf, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
@@ -71,7 +71,7 @@ for (const isolation of isolationModes) {
 }
 
 /** The same order every time, so that it is safe to repeat. */
-function order(operator: Call, slug: string, isolation: IsolationModeName): Promise<Answer> {
+function order(operator: Client, slug: string, isolation: IsolationModeName): Promise<Answer> {
   const body = { slug, name: 'Killed', isolation };
   return operator('POST /api/admin/tenants', body, { 'idempotency-key': `order of ${slug}` });
 }

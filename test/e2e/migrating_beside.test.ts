@@ -205,8 +205,8 @@ describe('a migration beside a server without its file', () => {
     await withFiles(async ({ control }) => {
       assert.deepEqual(await readProcesses(control, heartbeatTimeoutMs), []);
       const versions = { oldest: newestVersion, newest: newestVersion + 3 };
-      const presence = { appVersion: '9', versions, heartbeatTimeoutMs };
-      await announceProcess(control, { ...presence, id: '01890000-0000-7000-8000-000000000001' });
+      const heartbeat = { appVersion: '9', versions, heartbeatTimeoutMs };
+      await announceProcess(control, { ...heartbeat, id: '01890000-0000-7000-8000-000000000001' });
       await control`
         insert into control.processes (id, host, pid, app_version, oldest_version, newest_version, seen_at)
         values ('01890000-0000-7000-8000-000000000002', 'gone', 1, '9', ${newestVersion}, ${newestVersion}, now() - interval '61 s')`;

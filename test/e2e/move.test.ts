@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
   assertProblem,
-  type Call,
+  type Client,
   type Onboarded,
   onboard,
   operatorOf,
@@ -20,7 +20,7 @@ const patienceMs = 60_000;
 describe('the move of a tenant', () => {
   let database: TestDatabase;
   let lab: Lab;
-  let operator: Call;
+  let operator: Client;
   let tenant: Onboarded;
   before(async () => {
     database = await testDatabase();

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import {
   assertProblem,
   bearer,
-  type Call,
+  type Client,
   clientOf,
   onboard,
   operatorOf,
@@ -20,7 +20,7 @@ const metricsToken = 'metrics-0123456789abcdef0123456789abcdef';
 
 let database: TestDatabase;
 let kennel: Kennel;
-let operator: Call;
+let operator: Client;
 
 before(async () => {
   database = await testDatabase();

@@ -8,7 +8,7 @@ import { rotateSeals } from '../../src/control_plane/keys/rotate_seals.ts';
 import { isolationModes } from '../../src/isolation/modes.ts';
 import { limits } from '../../src/limits.ts';
 import { openServices } from '../../src/services.ts';
-import { type Call, clientOf, onboard } from '../support/client.ts';
+import { type Client, clientOf, onboard } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 
@@ -21,7 +21,7 @@ const betweenRequestsMs = 20;
 describe('a rotation of the seals under load', () => {
   let database: TestDatabase;
   let servers: Kennel[];
-  let calls: Call[];
+  let calls: Client[];
   before(async () => {
     database = await testDatabase();
     servers = await Promise.all([startKennel(database.url), startKennel(database.url)]);

@@ -6,7 +6,7 @@ import { limits } from '../../src/limits.ts';
 import {
   type Answer,
   assertProblem,
-  type Call,
+  type Client,
   type Onboarded,
   onboard,
   operatorOf,
@@ -24,7 +24,7 @@ describe('a second server', () => {
   let database: TestDatabase;
   let second: SecondServer;
   let lab: Lab;
-  let operator: Call;
+  let operator: Client;
   let inShared: Onboarded;
   let near: Onboarded;
   let far: Onboarded[];

@@ -14,7 +14,7 @@ import { importFrom, openArchive } from '../support/archives.ts';
 import {
   assertProblem,
   bearer,
-  type Call,
+  type Client,
   clientOf,
   type Onboarded,
   onboard,
@@ -53,7 +53,7 @@ describe('the archive of a tenant', () => {
   }
 
   /** The paths that a script reads, once it has made some rows. */
-  async function play(call: Call): Promise<string[]> {
+  async function play(call: Client): Promise<string[]> {
     const made = [];
     for (const name of ['Rex', 'Tom', 'Sam']) {
       made.push((await call('POST /api/pets', { name, species: 'dog' })).body.id);
@@ -68,7 +68,7 @@ describe('the archive of a tenant', () => {
   }
 
   /** All that a client sees, but for its tenant and the request's id. */
-  async function read(call: Call, paths: readonly string[]) {
+  async function read(call: Client, paths: readonly string[]) {
     const seen = [];
     for (const path of paths) {
       const { status, headers, text } = await call(`GET ${path}`);

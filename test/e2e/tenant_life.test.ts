@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isolationModes } from '../../src/isolation/modes.ts';
-import { assertProblem, type Call, onboard, operatorOf } from '../support/client.ts';
+import { assertProblem, type Client, onboard, operatorOf } from '../support/client.ts';
 import { type Kennel, startKennel } from '../support/kennel.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { lookInto } from '../support/sql.ts';
@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 
 let database: TestDatabase;
 let kennel: Kennel;
-let operator: Call;
+let operator: Client;
 
 before(async () => {
   database = await testDatabase();

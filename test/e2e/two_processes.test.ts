@@ -8,7 +8,7 @@ import { limits } from '../../src/limits.ts';
 import {
   type Answer,
   assertProblem,
-  type Call,
+  type Client,
   clientOf,
   onboard,
   operatorOf,
@@ -158,7 +158,7 @@ describeWithPrivateRedis('two processes on one Redis', (redis) => {
 });
 
 /** Asks until the answer fits. */
-function soon(call: Call, line: string, fits: (answer: Answer) => boolean): Promise<void> {
+function soon(call: Client, line: string, fits: (answer: Answer) => boolean): Promise<void> {
   return until(async () => fits(await call(line)), announcedMs);
 }
 

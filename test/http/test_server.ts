@@ -1,7 +1,7 @@
 /** A server with small limits and a trivial handler, for the tests of the HTTP edge. */
 import { randomUUID } from 'node:crypto';
 import { after } from 'node:test';
-import type { Finished } from '../../src/http/exchange.ts';
+import type { FinishedRequest } from '../../src/http/exchange.ts';
 import { json } from '../../src/http/reply.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
@@ -33,7 +33,7 @@ export const hasty = { headersMs: 500, requestMs: 1_500 };
 export type TestServer = {
   server: HttpServer;
   url: string;
-  observed: Finished[];
+  observed: FinishedRequest[];
   faults: unknown[];
   /** The paths that reached the handler. */
   started: string[];
@@ -52,7 +52,7 @@ export async function startTestServer(
   proxies: readonly string[] = [],
   handle: (request: HttpRequest, released: Promise<void>) => Promise<Reply> = answer,
 ): Promise<TestServer> {
-  const observed: Finished[] = [];
+  const observed: FinishedRequest[] = [];
   const faults: unknown[] = [];
   const started: string[] = [];
   let release = () => {};

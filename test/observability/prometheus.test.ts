@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { settingsFrom } from '../../src/kernel/settings.ts';
 import { parseSlug, type Tenant, tenantId } from '../../src/kernel/tenant.ts';
 import { limits } from '../../src/limits.ts';
-import { type Answered, Prometheus } from '../../src/observability/prometheus.ts';
+import { type CountedRequest, Prometheus } from '../../src/observability/prometheus.ts';
 import { lint, samples } from '../support/exposition.ts';
 
 const tenants = 200;
@@ -40,7 +40,11 @@ function tenant(name: string): Tenant {
 
 function answered(slug: string | null, { method = 'GET', status = 200, durationMs = 5 } = {}) {
   const named = slug === null ? null : tenant(slug);
-  const record: Answered['record'] = { endpoint: '/api/pets', tenant: named, rateLimit: null };
+  const record: CountedRequest['record'] = {
+    endpoint: '/api/pets',
+    tenant: named,
+    rateLimit: null,
+  };
   return { method, record, status, durationMs };
 }
 

@@ -224,7 +224,7 @@ describe('ConnectionPool', () => {
     assert.deepEqual(pool.stats, { idle: 1, busy: 0, unterminated: 0, waiting: 0, lost: 0 });
   });
 
-  it('closes an idle connection to make room for one to another url', async () => {
+  it('closes an idle connection to make room for one to another session URL', async () => {
     poolOf({ connections: 1 });
     await pool.exclusive(url('one'), 'a', answer);
     await pool.exclusive(url('two'), 'b', answer);
@@ -234,7 +234,7 @@ describe('ConnectionPool', () => {
     );
   });
 
-  describe('that opens few connections to one url at the same time', () => {
+  describe('that opens few connections to one session URL at the same time', () => {
     /** Connections that open when the test says so. */
     let gates: (() => void)[];
     const gated = async (url: SessionUrl) => {
@@ -260,7 +260,7 @@ describe('ConnectionPool', () => {
       await second;
     });
 
-    it('opens one for a call to another url at once', async () => {
+    it('opens one for a call to another session URL at once', async () => {
       poolOf({ openAfterMs: 60_000, openingPerUrl: 1 }, gated);
       const asked = [...calls(['a']), pool.exclusive(url('two'), 'b', answer)];
       assert.equal(gates.length, 2);
@@ -356,7 +356,7 @@ describe('ConnectionPool', () => {
       assert.deepEqual(spread(await Promise.all(calls)), [3, 3]);
     });
 
-    it('does not queue calls to another url behind a batch', async () => {
+    it('does not queue calls to another session URL behind a batch', async () => {
       poolOf({ batches });
       await pool.exclusive(url('two'), 'a', answer);
       await warm(1);
@@ -512,7 +512,7 @@ describe('ConnectionPool', () => {
       assert.notEqual(pids[0], opened[0]?.pid);
     });
 
-    it('waits for a busy connection instead of replacing one that was just used for another url', async () => {
+    it('waits for a busy connection instead of replacing one that was just used for another session URL', async () => {
       poolOf({ connections: 2, batches, spareMs: 60_000 });
       await pool.exclusive(url('two'), 'b', answer);
       const held = hold('a');
@@ -532,7 +532,7 @@ describe('ConnectionPool', () => {
     assert.equal(pool.stats.idle, 0);
   });
 
-  it('closeIdle() closes the idle connections to one url', async () => {
+  it('closeIdle() closes the idle connections to one session URL', async () => {
     poolOf({});
     await pool.exclusive(url('one'), 'a', answer);
     await pool.exclusive(url('two'), 'a', answer);

@@ -14,7 +14,7 @@ import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import { parseSlug } from '../../src/kernel/tenant.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
-import { type Call, type Onboarded, onboard, operatorOf } from '../support/client.ts';
+import { type Client, type Onboarded, onboard, operatorOf } from '../support/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
@@ -111,7 +111,7 @@ export class Lab {
     return this.#victim ?? missing();
   }
 
-  get operator(): Call {
+  get operator(): Client {
     return operatorOf(this.server);
   }
 

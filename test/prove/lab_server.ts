@@ -5,7 +5,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type App, openApp } from '../../src/app.ts';
 import type { Config } from '../../src/config.ts';
-import type { Finished } from '../../src/http/exchange.ts';
+import type { FinishedRequest } from '../../src/http/exchange.ts';
 import type { HttpRequest } from '../../src/http/request.ts';
 import { HttpServer } from '../../src/http/server.ts';
 import { trustedProxies } from '../../src/http/trusted_proxies.ts';
@@ -149,7 +149,7 @@ function isolationWithout(options: LabServerOptions, app: () => App) {
 }
 
 function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
-  const finished: Finished[] = [];
+  const finished: FinishedRequest[] = [];
   const parts: DispatchParts = {
     app,
     ready: async () => true,
@@ -180,7 +180,7 @@ function openHttp(app: App, { without, config, adminToken }: LabServerOptions) {
 }
 
 /** Created when it is needed: its observers of the process cannot be stopped. */
-async function metricsOf(finished: readonly Finished[]) {
+async function metricsOf(finished: readonly FinishedRequest[]) {
   const metrics = new Prometheus({ ...limits.metrics, nowMs: Date.now });
   for (const one of finished) metrics.observe(one);
   return metrics.render();

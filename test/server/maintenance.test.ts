@@ -27,8 +27,8 @@ it('forgets the labels of tenants that another process has deleted', async () =>
   const log = createLog({ ...limits.log, level: 'error', sink, nowMs: Date.now });
   const { heartbeatTimeoutMs } = limits.processes;
   const versions = { oldest: 1, newest: services.fleet.sql.tenant.length };
-  const presence = { id: randomUUID(), appVersion: 'test', versions, heartbeatTimeoutMs };
-  const maintenance = await Maintenance.start(services, { log, presence, labels });
+  const heartbeat = { id: randomUUID(), appVersion: 'test', versions, heartbeatTimeoutMs };
+  const maintenance = await Maintenance.start(services, { log, heartbeat, labels });
   await until(() => forgotten.length > 0);
   maintenance.close();
   await maintenance.withdraw();

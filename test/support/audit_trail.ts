@@ -44,7 +44,7 @@ const inSmallPages = {
   chainBatchSize: 2,
   eventBatchSize: 3,
   eventBytes: limits.verification.eventBytes,
-  maxFindings: 5,
+  maxFaults: 5,
 };
 
 export async function openAuditTrail(): Promise<AuditTrail> {
@@ -134,6 +134,6 @@ export function cutting(id: string): string {
 }
 
 /** The kind and the position of each finding. */
-export function named({ findings }: Verification): [string, number][] {
+export function named({ faults: findings }: Verification): [string, number][] {
   return findings.map(({ kind, position }) => [kind, position]);
 }

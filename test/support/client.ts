@@ -14,7 +14,7 @@ export type Answer = Awaited<ReturnType<typeof send>>;
 export type Headers = Readonly<Record<string, string | string[]>>;
 
 /** Sends `METHOD /path` with an optional JSON body. */
-export type Call = (line: string, body?: unknown, headers?: Headers) => Promise<Answer>;
+export type Client = (line: string, body?: unknown, headers?: Headers) => Promise<Answer>;
 
 /** The three ways to name a tenant. */
 export const ways = ['subdomain', 'path', 'header'] as const;
@@ -51,7 +51,7 @@ export async function send(url: string, line: string, body?: unknown, headers: H
 }
 
 /** A client with the operator's token. */
-export function operatorOf({ url }: { url: string }): Call {
+export function operatorOf({ url }: { url: string }): Client {
   return (line, body, headers) => send(url, line, body, { ...bearer(adminToken), ...headers });
 }
 
@@ -59,14 +59,14 @@ export function operatorOf({ url }: { url: string }): Call {
 export function clientOf(
   { url }: { url: string },
   { slug, apiKey, way = 'header' }: { slug: string; apiKey: string; way?: Way },
-): Call {
+): Client {
   const { prefix, named } = naming(url, slug)[way];
   return (line, body, headers) =>
     send(url, line.replace(' ', ` ${prefix}`), body, { ...bearer(apiKey), ...named, ...headers });
 }
 
 /** A tenant that was just created, with a client that has its admin's key. */
-export type Onboarded = { slug: string; id: string; apiKey: string; call: Call };
+export type Onboarded = { slug: string; id: string; apiKey: string; call: Client };
 
 /** Creates a tenant over HTTP, with a large budget unless the order says otherwise. */
 export async function onboard(

@@ -27,7 +27,8 @@ export type ChainHead = { position: number; hash: Buffer };
 /** An earlier end of a chain, recorded outside the database. */
 export type Checkpoint = { time: string; chain: string; position: number; hash: string };
 
-export type Finding = {
+/** A place at which a chain of the audit trail is not as it was written. */
+export type ChainFault = {
   kind:
     | 'edited'
     | 'too large'
@@ -45,7 +46,7 @@ export type Finding = {
   position: number;
   /** Null when there is no event. */
   seq: number | null;
-  /** The whole finding in a sentence. */
+  /** The whole fault in a sentence. */
   message: string;
 };
 
@@ -54,16 +55,16 @@ export type ChainFacts = {
   tenant: string;
   head: ChainHead | null;
   checkpoints: readonly Checkpoint[];
-  /** Findings of one chain that are listed; the others are counted. */
-  maxFindings: number;
+  /** Faults of one chain that are listed; the others are counted. */
+  maxFaults: number;
 };
 
 type Suspect = { event: ChainedEvent; previous: Buffer };
 
-/** Receives the events of a chain in order with `add`; then `result` returns the findings. */
+/** Receives the events of a chain in order with `add`; then `result` returns its faults. */
 export class ChainCheck {
   readonly #facts: ChainFacts;
-  readonly #findings: Finding[] = [];
+  readonly #faults: ChainFault[] = [];
   /** The checkpoints after the last event, by position. */
   readonly #checkpoints: Checkpoint[];
   /** Events whose hash does not match their position. */
@@ -105,12 +106,12 @@ export class ChainCheck {
     this.#broken = true;
   }
 
-  /** The findings by position; `omitted` counts those beyond `maxFindings`. */
-  result(): { findings: Finding[]; omitted: number } {
+  /** The faults by position; `omitted` counts those beyond `maxFaults`. */
+  result(): { faults: ChainFault[]; omitted: number } {
     this.#findOwners();
     if (!this.#broken) this.#checkEnd();
-    const findings = this.#findings.sort((one, two) => one.position - two.position);
-    return { findings, omitted: this.#omitted };
+    const faults = this.#faults.sort((one, two) => one.position - two.position);
+    return { faults, omitted: this.#omitted };
   }
 
   #checkLink(event: ChainedEvent, previous: Buffer): void {
@@ -119,7 +120,7 @@ export class ChainCheck {
       return;
     }
     if (fits(event, event.position, previous)) return;
-    if (this.#suspects.length < this.#facts.maxFindings) this.#suspects.push({ event, previous });
+    if (this.#suspects.length < this.#facts.maxFaults) this.#suspects.push({ event, previous });
     else this.#omitted += 1;
   }
 
@@ -140,7 +141,7 @@ export class ChainCheck {
   /**
    * Separates moved events from edited ones: for each position whose event does not match, looks among them
    * for the one that does. If it is another event, that one was moved; if there is none, an
-   * event was edited. An event that only follows a moved one matches its own position, and is no finding.
+   * event was edited. An event that only follows a moved one matches its own position, and is no fault.
    */
   #findOwners(): void {
     const rightful = new Map<number, Buffer>();
@@ -180,18 +181,18 @@ export class ChainCheck {
   }
 
   #note(
-    kind: Finding['kind'],
+    kind: ChainFault['kind'],
     { position, seq }: { position: number; seq: number | null },
     what: string,
   ): void {
-    const { chain, tenant, maxFindings } = this.#facts;
-    if (this.#findings.length >= maxFindings) {
+    const { chain, tenant, maxFaults } = this.#facts;
+    if (this.#faults.length >= maxFaults) {
       this.#omitted += 1;
       return;
     }
     const where = `position ${position}${seq === null ? '' : `, seq ${seq}`}`;
     const message = `${tenant}: ${where} ${what}`;
-    this.#findings.push({ kind, chain, tenant, position, seq, message });
+    this.#faults.push({ kind, chain, tenant, position, seq, message });
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Verifies the audit trail: reads it page by page as the control role, which sees every tenant's events,
  * and computes every hash again. It calls no function of Kennel in the database, because an attacker who
- * can change the trail can change that function too. A chain that cannot be read is a finding, and does
+ * can change the trail can change that function too. A chain that cannot be read is a fault, and does
  * not stop the verification of the others.
  */
 import type { Db } from '../../kernel/ports.ts';
@@ -15,8 +15,8 @@ import {
 import {
   ChainCheck,
   type ChainFacts,
+  type ChainFault,
   type Checkpoint,
-  type Finding,
   tenantlessChain,
 } from './hash_chain.ts';
 
@@ -31,7 +31,7 @@ export type VerificationOptions = {
   /** The largest text of an event that is read: above the limit of the table's checks. */
   eventBytes: number;
   /** Findings of one chain that are listed. */
-  maxFindings: number;
+  maxFaults: number;
   /** Receives the number of verified chains and an estimate of the total. */
   onProgress?: (done: number, of: number) => void;
 };
@@ -39,8 +39,8 @@ export type VerificationOptions = {
 export type Verification = {
   chains: number;
   events: number;
-  findings: Finding[];
-  /** Findings beyond `maxFindings`. */
+  faults: ChainFault[];
+  /** Faults beyond `maxFaults`. */
   omitted: number;
 };
 
@@ -49,7 +49,7 @@ export async function verifyTrail(
   control: Db,
   options: VerificationOptions,
 ): Promise<Verification> {
-  const found: Verification = { chains: 0, events: 0, findings: [], omitted: 0 };
+  const found: Verification = { chains: 0, events: 0, faults: [], omitted: 0 };
   const checkpoints = byChain(options.checkpoints);
   const { slug, onProgress = () => {} } = options;
   const expected = slug === null ? await countChains(control) : 1;
@@ -63,7 +63,7 @@ export async function verifyTrail(
   return found;
 }
 
-/** The states of the chains that can be read; each other chain becomes a finding. */
+/** The states of the chains that can be read; each other chain becomes a fault. */
 async function readableStates(
   control: Db,
   chains: string[],
@@ -81,7 +81,7 @@ async function readableStates(
     const [chain = ''] = chains;
     const message = `${chain}: the end of this chain cannot be read: ${reason}`;
     found.chains += 1;
-    found.findings.push({
+    found.faults.push({
       kind: 'unreadable',
       chain,
       tenant: chain,
@@ -93,7 +93,7 @@ async function readableStates(
   }
 }
 
-/** The reason of a failed read. Throws when the database is unavailable, because that is no finding. */
+/** The reason of a failed read. Throws when the database is unavailable, because that is no fault. */
 async function reasonOf(control: Db, error: unknown): Promise<string> {
   await control`select`;
   return error instanceof Error ? error.message : String(error);
@@ -106,11 +106,11 @@ async function verifyChain(
   state: ChainState,
   { found, witnesses, options }: Work,
 ): Promise<void> {
-  const { eventBatchSize, eventBytes, maxFindings } = options;
+  const { eventBatchSize, eventBytes, maxFaults } = options;
   // Every tenant has at least its creation; the chain of no tenant may be empty.
   const begun = state.position !== null || state.last !== null || witnesses.length > 0;
   if (!begun && state.chain === tenantlessChain) return;
-  const check = new ChainCheck(factsOf(state, witnesses, maxFindings));
+  const check = new ChainCheck(factsOf(state, witnesses, maxFaults));
   try {
     for await (const events of eventsOf(control, state, { eventBatchSize, eventBytes })) {
       for (const event of events) check.add(event);
@@ -119,20 +119,20 @@ async function verifyChain(
   } catch (error) {
     check.abort(await reasonOf(control, error));
   }
-  const { findings, omitted } = check.result();
+  const { faults, omitted } = check.result();
   found.chains += 1;
-  found.findings.push(...findings);
+  found.faults.push(...faults);
   found.omitted += omitted;
 }
 
 function factsOf(
   { chain, tenant, position, hash }: ChainState,
   checkpoints: Checkpoint[],
-  maxFindings: number,
+  maxFaults: number,
 ): ChainFacts {
   const name = chain === tenantlessChain ? 'events of no tenant' : (tenant ?? chain);
   const head = position === null || hash === null ? null : { position, hash };
-  return { chain, tenant: name, head, checkpoints, maxFindings };
+  return { chain, tenant: name, head, checkpoints, maxFaults };
 }
 
 function byChain(checkpoints: readonly Checkpoint[]): Map<string, Checkpoint[]> {

@@ -18,7 +18,8 @@ export type ServingProcess = {
   seenAgo: number;
 };
 
-export type Presence = {
+/** The row of a serving process, which it renews. */
+export type Heartbeat = {
   id: string;
   appVersion: string;
   versions: SchemaVersions;
@@ -27,8 +28,8 @@ export type Presence = {
 };
 
 /** Inserts or renews the row of this process, and deletes those of dead processes. */
-export async function announceProcess(control: Db, presence: Presence): Promise<void> {
-  const { id, appVersion, versions, heartbeatTimeoutMs } = presence;
+export async function announceProcess(control: Db, heartbeat: Heartbeat): Promise<void> {
+  const { id, appVersion, versions, heartbeatTimeoutMs } = heartbeat;
   await control`
     insert into control.processes (id, host, pid, app_version, oldest_version, newest_version)
     values (${id}, ${hostname()}, ${process.pid}, ${appVersion}, ${versions.oldest}, ${versions.newest})

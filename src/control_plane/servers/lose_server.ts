@@ -12,7 +12,7 @@ import { asOwner } from '../keys/seal_keys.ts';
 import type { Moves } from '../moves/moves.ts';
 import type { DeletionReceipt } from '../provisioning/deletion_receipt.ts';
 import type { Onboarding } from '../provisioning/onboarding.ts';
-import { presenceOf } from './presence.ts';
+import { checkAddress } from './address_check.ts';
 import { assertAdded, assertEmpty, withServersLock } from './remove_server.ts';
 import { assertServer } from './server_list.ts';
 import { learnServers } from './server_urls.ts';
@@ -96,7 +96,7 @@ export async function whyGone(fleet: Fleet, name: string): Promise<string> {
   await asOwner(fleet, (sql) => assertAdded(sql, name));
   // Another process may have added the server a moment ago.
   await learnServers(fleet);
-  const { found, reason } = await presenceOf(fleet, name);
+  const { found, reason } = await checkAddress(fleet, name);
   if (found === 'nothing' || found === 'another') return reason;
   const advice = found === 'itself' ? '; drain and remove it, or resume it first' : '';
   throw new Refusal('conflict', {

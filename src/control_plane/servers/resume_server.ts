@@ -2,7 +2,7 @@
 import { Refusal } from '../../kernel/errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
-import { presenceOf } from './presence.ts';
+import { checkAddress } from './address_check.ts';
 import { assertServer } from './server_list.ts';
 import { learnServers } from './server_urls.ts';
 
@@ -29,7 +29,7 @@ export async function resumeServer(fleet: Fleet, name: string): Promise<void> {
 }
 
 async function isThere(fleet: Fleet, name: string): Promise<boolean> {
-  const { found, reason } = await presenceOf(fleet, name);
+  const { found, reason } = await checkAddress(fleet, name);
   if (found === 'itself') return true;
   throw new Refusal('conflict', { detail: `Cannot resume the server "${name}": ${reason}` });
 }

@@ -7,7 +7,7 @@ import type { CallTrace } from '../../kernel/trace.ts';
 import { statusIn, type TransactionStatus, tagIn, types, unexpected } from './backend_messages.ts';
 import { ExpectedReplies } from './expected_replies.ts';
 import { headBytes, type Message } from './message_reader.ts';
-import type { Call, Statement } from './prepared_statements.ts';
+import type { BoundStatement, PreparedStatement } from './prepared_statements.ts';
 import { columnsIn, type JsonLimits, rowIn } from './rows.ts';
 import type { ServerError } from './server_error.ts';
 
@@ -17,7 +17,7 @@ export type SyncGroup = {
   before?: Buffer | null;
   statementsBefore?: number;
   /** The statement whose rows and tag are returned. Without it the first one's tag is returned. */
-  call?: Call;
+  statement?: BoundStatement;
   /** Messages behind the statement; the last one is a Sync or a simple query. */
   after: Buffer;
   /** The transaction status after the group, if the group begins or ends a transaction. */
@@ -42,7 +42,7 @@ export type GroupResult = {
 export class PendingGroup implements GroupResult {
   readonly rows: object[] = [];
   readonly replies = new ExpectedReplies();
-  readonly statement: Statement | null;
+  readonly statement: PreparedStatement | null;
   readonly onResult: (result: GroupResult | null) => void;
   /** The expected transaction status after the group, and whether the group changes it. */
   statusAfter: TransactionStatus = 'I';
@@ -56,7 +56,7 @@ export class PendingGroup implements GroupResult {
   #replyBytes = 0;
 
   constructor(
-    statement: Statement | null,
+    statement: PreparedStatement | null,
     statementsBefore: number,
     onResult: (result: GroupResult | null) => void,
   ) {

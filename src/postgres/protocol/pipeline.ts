@@ -88,8 +88,8 @@ export class Pipeline {
    * @throws {TypeError} for a value that cannot be a parameter; then nothing is sent.
    */
   send(group: SyncGroup, onResult: (result: GroupResult | null) => void): void {
-    const { before, statementsBefore = 0, call, after, trace } = group;
-    const prepared = call ? this.#statements.prepare(call) : null;
+    const { before, statementsBefore = 0, statement, after, trace } = group;
+    const prepared = statement ? this.#statements.prepare(statement) : null;
     const pending = new PendingGroup(prepared?.statement ?? null, statementsBefore, onResult);
     if (this.#outgoing.length === 0) setImmediate(() => this.flush());
     for (const close of this.#statements.takeCloseMessages()) this.#enqueue(pending, close);
@@ -103,7 +103,7 @@ export class Pipeline {
     this.#pending.push(pending);
     if (trace) {
       const parts = [before ?? empty, prepared?.messages ?? empty, after];
-      trace.sent(Buffer.concat(parts), call ? withPlaceholders(call.text) : null);
+      trace.sent(Buffer.concat(parts), statement ? withPlaceholders(statement.text) : null);
     }
   }
 

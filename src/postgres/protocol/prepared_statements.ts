@@ -9,12 +9,20 @@ import { bind, close, describe, parse } from './messages.ts';
 import type { Column } from './rows.ts';
 
 /** A statement that the server was asked to prepare. `columns` is null until they arrive, or if it has none. */
-export type Statement = { readonly key: string; columns: Column[] | null; isPrepared: boolean };
+export type PreparedStatement = {
+  readonly key: string;
+  columns: Column[] | null;
+  isPrepared: boolean;
+};
 
-type NamedStatement = Statement & { readonly name: string };
+type NamedStatement = PreparedStatement & { readonly name: string };
 
 /** A statement, its parameters, and the schema of its tables. */
-export type Call = { schema: string; text: TemplateStringsArray; values: readonly SqlValue[] };
+export type BoundStatement = {
+  schema: string;
+  text: TemplateStringsArray;
+  values: readonly SqlValue[];
+};
 
 export class PreparedStatements {
   readonly #cache: LRUCache<string, NamedStatement>;
@@ -34,7 +42,10 @@ export class PreparedStatements {
    *
    * @throws {TypeError} for a value that cannot be a parameter.
    */
-  prepare({ schema, text, values }: Call): { statement: Statement; messages: Buffer } {
+  prepare({ schema, text, values }: BoundStatement): {
+    statement: PreparedStatement;
+    messages: Buffer;
+  } {
     const { id, sql } = textOf(text);
     const key = `${id} ${schema}`;
     const known = this.#cache.get(key);
@@ -53,7 +64,7 @@ export class PreparedStatements {
   }
 
   /** Removes a statement that the server did not prepare because of an error. */
-  forget(statement: Statement): void {
+  forget(statement: PreparedStatement): void {
     if (this.#cache.peek(statement.key) === statement) this.#cache.delete(statement.key);
   }
 

@@ -75,8 +75,8 @@ describe('checkpoints', () => {
 
   it('show a chain that is gone with its tenant', async () => {
     await trail.forget(tenant);
-    const { findings } = await trail.verify(null, checkpoints);
-    const kinds = findings.filter(({ chain }) => chain === tenant.id).map(({ kind }) => kind);
+    const { faults } = await trail.verify(null, checkpoints);
+    const kinds = faults.filter(({ chain }) => chain === tenant.id).map(({ kind }) => kind);
     assert.deepEqual(kinds, ['chain missing', 'truncated']);
   });
 });

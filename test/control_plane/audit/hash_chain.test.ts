@@ -56,11 +56,11 @@ describe('a verification', () => {
     assert.deepEqual(await trail.verify(tenant.slug), {
       chains: 1,
       events: eventsEach + 1,
-      findings: [],
+      faults: [],
       omitted: 0,
     });
-    const { findings, events } = await trail.verify(null);
-    assert.deepEqual(findings, []);
+    const { faults, events } = await trail.verify(null);
+    assert.deepEqual(faults, []);
     assert.ok(events >= eventsEach + 2);
   });
 
@@ -126,8 +126,8 @@ describe('changes at the same time', () => {
       }
     });
     await Promise.all(callers);
-    const { events, findings } = await trail.verify(null);
-    assert.deepEqual(findings, []);
+    const { events, faults } = await trail.verify(null);
+    assert.deepEqual(faults, []);
     assert.ok(events >= 5 * eventsEach + 8 * 25);
   });
 
@@ -153,10 +153,10 @@ describe('a verification of a falsified trail', () => {
 
   const at = (position: number) => `tenant_id = '${tenant.id}' and position = ${position}`;
 
-  for (const [what, { tamper, findings }] of Object.entries(tamperings())) {
+  for (const [what, { tamper, faults }] of Object.entries(tamperings())) {
     it(`names ${what}`, async () => {
       await trail.falsify(tamper(at, tenant.id));
-      assert.deepEqual(named(await trail.verify(tenant.slug)), findings);
+      assert.deepEqual(named(await trail.verify(tenant.slug)), faults);
     });
   }
 
@@ -167,7 +167,7 @@ describe('a verification of a falsified trail', () => {
       delete from audit_chains where chain = '${tenantlessChain}';
       ${unchecked(adding(tenantlessChain, '-9223372036854775808'))};
       commit`);
-    const found = (await trail.verify(null)).findings.filter(
+    const found = (await trail.verify(null)).faults.filter(
       ({ chain }) => chain === tenantlessChain,
     );
     await trail.falsify('delete from audit_events where position < 0');
@@ -190,25 +190,25 @@ describe('a verification of a falsified trail', () => {
 
   it('says which tenant, place and event it is', async () => {
     await trail.falsify(`update audit_events set actor = 'nobody' where ${at(4)}`);
-    const [finding] = (await trail.verify(tenant.slug)).findings;
+    const [fault] = (await trail.verify(tenant.slug)).faults;
     assert.match(
-      String(finding?.message),
+      String(fault?.message),
       new RegExp(`^${tenant.slug}: position 4, seq \\d+ \\(config_changed\\) was edited`),
     );
-    assert.equal(finding?.chain, tenant.id);
+    assert.equal(fault?.chain, tenant.id);
   });
 
   it('names no more than it must, and counts the others', async () => {
     await trail.falsify(
       `update audit_events set actor = 'nobody' where tenant_id = '${tenant.id}'`,
     );
-    const { findings, omitted } = await trail.verify(tenant.slug);
-    assert.deepEqual([findings.length, omitted], [5, eventsEach - 5]);
+    const { faults, omitted } = await trail.verify(tenant.slug);
+    assert.deepEqual([faults.length, omitted], [5, eventsEach - 5]);
   });
 
   it('finds the chain of a tenant gone without a trace among all chains', async () => {
     await trail.falsify(without(tenant.id));
-    const found = (await trail.verify(null)).findings.filter(({ chain }) => chain === tenant.id);
+    const found = (await trail.verify(null)).faults.filter(({ chain }) => chain === tenant.id);
     assert.deepEqual(
       found.map(({ kind, tenant: name }) => [kind, name]),
       [['chain missing', tenant.slug]],
@@ -217,7 +217,7 @@ describe('a verification of a falsified trail', () => {
 
   it('finds a chain that has lost its head among all chains', async () => {
     await trail.falsify(`delete from audit_chains where chain = '${tenant.id}'`);
-    const found = (await trail.verify(null)).findings.filter(({ chain }) => chain === tenant.id);
+    const found = (await trail.verify(null)).faults.filter(({ chain }) => chain === tenant.id);
     assert.deepEqual(
       found.map(({ kind, position }) => [kind, position]),
       [['head missing', eventsEach]],
@@ -227,13 +227,13 @@ describe('a verification of a falsified trail', () => {
 
 type Tampering = {
   tamper: (at: (position: number) => string, id: string) => string;
-  findings: [string, number][];
+  faults: [string, number][];
 };
 
 function tamperings(): Record<string, Tampering> {
   const edit = (set: string): Tampering => ({
     tamper: (at) => `update audit_events set ${set} where ${at(4)}`,
-    findings: [['edited', 4]],
+    faults: [['edited', 4]],
   });
   return {
     'an edited detail': edit(`details = '{"note": 5}'`),
@@ -249,69 +249,69 @@ function tamperings(): Record<string, Tampering> {
         update audit_events as own set hash = sha256(
           (select hash from audit_events where ${at(3)}) || convert_to(audit_text(own, 4), 'UTF8')
         ) where ${at(4)}`,
-      findings: [['edited', 5]],
+      faults: [['edited', 5]],
     },
     'a removed event': {
       tamper: (at) => `delete from audit_events where ${at(4)}`,
-      findings: [['removed', 4]],
+      faults: [['removed', 4]],
     },
     'the first events removed': {
       tamper: (at) => `delete from audit_events where ${at(1)} or ${at(2)}`,
-      findings: [['removed', 1]],
+      faults: [['removed', 1]],
     },
     'two neighbours that were swapped': {
       tamper: (at) => swap(at, 4, 5),
-      findings: [
+      faults: [
         ['reordered', 4],
         ['reordered', 5],
       ],
     },
     'two events that were swapped from afar': {
       tamper: (at) => swap(at, 3, 8),
-      findings: [
+      faults: [
         ['reordered', 3],
         ['reordered', 8],
       ],
     },
     'an event that was moved out of the way': {
       tamper: (at) => unchecked(`update audit_events set position = 0 where ${at(4)}`),
-      findings: [
+      faults: [
         ['edited', 0],
         ['removed', 4],
       ],
     },
     'an event that was added before the least place': {
       tamper: (_at, id) => unchecked(adding(id, '-9223372036854775808')),
-      findings: [['edited', -(2 ** 63)]],
+      faults: [['edited', -(2 ** 63)]],
     },
     'an event that was added beyond the numbers of JavaScript': {
       tamper: (_at, id) => adding(id, '9007199254740993'),
-      findings: [['edited', 2 ** 53]],
+      faults: [['edited', 2 ** 53]],
     },
     'an event that was added in the last place of all': {
       tamper: (_at, id) => adding(id, '9223372036854775807'),
-      findings: [['edited', 2 ** 63]],
+      faults: [['edited', 2 ** 63]],
     },
     'the last events removed': {
       tamper: (at) => `delete from audit_events where ${at(9)} or ${at(10)}`,
-      findings: [['truncated', 8]],
+      faults: [['truncated', 8]],
     },
     'a head that was set back with them, but for its hash': {
       tamper: (at, id) => `
         delete from audit_events where ${at(10)};
         update audit_chains set position = 9 where chain = '${id}'`,
-      findings: [['head differs', 9]],
+      faults: [['head differs', 9]],
     },
     'an event that was added behind the head': {
       tamper: (_at, id) => adding(id, '11'),
-      findings: [
+      faults: [
         ['edited', 11],
         ['head differs', 11],
       ],
     },
     'a whole chain removed, but for its head': {
       tamper: (_at, id) => `delete from audit_events where tenant_id = '${id}'`,
-      findings: [['truncated', 0]],
+      faults: [['truncated', 0]],
     },
   };
 }

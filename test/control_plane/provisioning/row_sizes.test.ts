@@ -144,7 +144,7 @@ describe('events of 9 MB, after their size check was dropped', () => {
   });
 
   it('are findings of the verification, which checks the rest of the trail', async () => {
-    const { findings, events } = await trail.verify(null);
+    const { faults: findings, events } = await trail.verify(null);
     assert.deepEqual(
       findings.map(({ kind, tenant }) => [kind, tenant]),
       findings.map(() => ['too large', attacker.slug]),
@@ -179,7 +179,7 @@ describe('an unreadable audit chain', () => {
   it('is a finding when it fails in the middle, and other chains are verified', async () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
     const isRead = (values: SqlValue[]) => values.includes(broken.id) && values.includes('4');
-    const { findings, events } = await trail.verifyOn(damaged(isRead));
+    const { faults: findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, tenant, position }) => [kind, tenant, position]),
       [['unreadable', broken.slug, 3]],
@@ -192,7 +192,7 @@ describe('an unreadable audit chain', () => {
     const [broken, other] = [await trail.tenant(), await trail.tenant()];
     const isRead = (values: SqlValue[]) =>
       Array.isArray(values[0]) && values[0].includes(broken.id);
-    const { findings, events } = await trail.verifyOn(damaged(isRead));
+    const { faults: findings, events } = await trail.verifyOn(damaged(isRead));
     assert.deepEqual(
       findings.map(({ kind, chain }) => [kind, chain]),
       [['unreadable', broken.id]],

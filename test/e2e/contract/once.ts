@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { it } from 'node:test';
-import { type Answer, assertProblem, bearer, type Call, clientOf } from '../../support/client.ts';
+import { type Answer, assertProblem, bearer, type Client, clientOf } from '../../support/client.ts';
 import type { JourneyContext } from './journey_context.ts';
 import { newPet } from './pets.ts';
 
@@ -129,7 +129,7 @@ function shown({ status, headers, text }: Answer) {
   return { status, text, location: headers.location, etag: headers.etag };
 }
 
-async function memberOf({ kennel, tenant, way }: JourneyContext): Promise<Call> {
+async function memberOf({ kennel, tenant, way }: JourneyContext): Promise<Client> {
   const order = { email: `${randomUUID()}@member.example`, role: 'member' };
   const { body: user } = await tenant.call('POST /api/users', order);
   const { body } = await tenant.call(`POST /api/users/${user.id}/keys`);

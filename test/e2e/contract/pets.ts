@@ -1,7 +1,7 @@
 /** Pets: the record, the list, and a deletion that an admin can look behind. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { assertProblem, type Call } from '../../support/client.ts';
+import { assertProblem, type Client } from '../../support/client.ts';
 import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 
 export function pets(context: () => JourneyContext): void {
@@ -134,7 +134,7 @@ export function pets(context: () => JourneyContext): void {
 }
 
 /** A pet that was just created. */
-export async function newPet(call: Call, fields: Readonly<Record<string, string>> = {}) {
+export async function newPet(call: Client, fields: Readonly<Record<string, string>> = {}) {
   const { status, body } = await call('POST /api/pets', {
     name: 'Rex',
     species: 'dog',
@@ -145,7 +145,7 @@ export async function newPet(call: Call, fields: Readonly<Record<string, string>
 }
 
 /** The ids of a list's items, by page. */
-export async function allPages(call: Call, line: string): Promise<string[][]> {
+export async function allPages(call: Client, line: string): Promise<string[][]> {
   const pages: string[][] = [];
   let cursor = '';
   do {

@@ -1,7 +1,7 @@
 /** Users and their keys: an admin may do more than a member, and a revoked key is refused. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { assertProblem, type Call, clientOf } from '../../support/client.ts';
+import { assertProblem, type Client, clientOf } from '../../support/client.ts';
 import { type JourneyContext, timestamp, uuidV7 } from './journey_context.ts';
 import { allPages } from './pets.ts';
 
@@ -81,7 +81,7 @@ export function users(context: () => JourneyContext): void {
 async function member(
   { kennel, tenant, way }: JourneyContext,
   email: string,
-): Promise<{ call: Call; keyId: string }> {
+): Promise<{ call: Client; keyId: string }> {
   const { body: user } = await tenant.call('POST /api/users', { email, role: 'member' });
   const { status, body: key } = await tenant.call(`POST /api/users/${user.id}/keys`);
   assert.equal(status, 201);

@@ -26,7 +26,7 @@ export type FuzzedServer = {
 };
 
 /** A group, and how many rows a good answer has; null when there must be no answer. */
-type Call = { group: SyncGroup; marker: string; rows: number | null };
+type ExpectedGroup = { group: SyncGroup; marker: string; rows: number | null };
 
 type Random = () => number;
 
@@ -56,13 +56,13 @@ export async function converse(server: FuzzedServer, seed: number): Promise<stri
   if (!socket) throw new Error('Cannot converse: there is no connection');
   socket.on('error', () => {});
   const backend = new FakeBackend(socket);
-  const turn = async (calls: Call[], change: (replies: Buffer[]) => Buffer[]) => {
-    const judged = calls.map((call) => judge(client, call));
-    await say(socket, change(await backend.repliesTo(calls.length)));
+  const turn = async (groups: ExpectedGroup[], change: (replies: Buffer[]) => Buffer[]) => {
+    const judged = groups.map((group) => judge(client, group));
+    await say(socket, change(await backend.repliesTo(groups.length)));
     return judged;
   };
-  const honest = await Promise.all(await turn(callsOf('erin', random), (replies) => replies));
-  const fuzzed = callers.flatMap((marker) => callsOf(marker, random));
+  const honest = await Promise.all(await turn(groupsOf('erin', random), (replies) => replies));
+  const fuzzed = callers.flatMap((marker) => groupsOf(marker, random));
   const judged = await turn(fuzzed, (replies) => {
     return inPieces(Buffer.concat(mutate(replies, random)), random);
   });
@@ -82,25 +82,25 @@ async function say(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
 /**
  * The groups of one caller: a statement, one in an envelope, one that fails in it, a transaction.
  */
-function callsOf(marker: string, random: Random): Call[] {
-  const call = { schema: '', text: choose(texts, random), values: [marker] };
+function groupsOf(marker: string, random: Random): ExpectedGroup[] {
+  const statement = { schema: '', text: choose(texts, random), values: [marker] };
   const before = run('context', marker, marker, marker);
   const envelope = {
     before,
     statementsBefore: 1,
     after: Buffer.concat([execute, run('reset'), sync]),
   };
-  const statement = { group: { call, after: Buffer.concat([execute, sync]) }, marker, rows: 1 };
-  const failed = { ...envelope, call: { ...call, text: failingText } };
+  const plain = { group: { statement, after: Buffer.concat([execute, sync]) }, marker, rows: 1 };
+  const failed = { ...envelope, statement: { ...statement, text: failingText } };
   const own = (text: string, statusAfter: 'I' | 'T') => {
     return { group: { after: query(text), statusAfter }, marker, rows: 0 };
   };
-  return choose<Call[]>(
+  return choose<ExpectedGroup[]>(
     [
-      [statement],
-      [{ group: { ...envelope, call }, marker, rows: 1 }],
+      [plain],
+      [{ group: { ...envelope, statement }, marker, rows: 1 }],
       [{ group: failed, marker, rows: null }],
-      [own('begin', 'T'), statement, own('commit', 'I')],
+      [own('begin', 'T'), plain, own('commit', 'I')],
     ],
     random,
   );
@@ -111,7 +111,10 @@ function run(name: string, ...values: string[]): Buffer {
 }
 
 /** Null when the answer is right, or there is none. */
-async function judge(client: Client, { group, marker, rows }: Call): Promise<string | null> {
+async function judge(
+  client: Client,
+  { group, marker, rows }: ExpectedGroup,
+): Promise<string | null> {
   const late = pause(limitMs, undefined, { ref: false });
   const answered = new Promise<GroupResult | null>((resolve) => client.send(group, resolve));
   const answer = await Promise.race([answered, late]);

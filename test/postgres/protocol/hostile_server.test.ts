@@ -38,9 +38,9 @@ describe('Pipeline with a hostile server', () => {
       onEnd: (reason) => reasons.push(reason),
       onSilence() {},
     });
-    const call = { schema: '', text: Object.assign(['select'], { raw: [] }), values: [] };
+    const statement = { schema: '', text: Object.assign(['select'], { raw: [] }), values: [] };
     const answers: (GroupResult | null)[] = [];
-    pipeline.send({ call, after: Buffer.concat([execute, sync]) }, (answer) =>
+    pipeline.send({ statement, after: Buffer.concat([execute, sync]) }, (answer) =>
       answers.push(answer),
     );
     const noColumns = Buffer.from('T\0\0\0\x06\0\0', 'latin1');

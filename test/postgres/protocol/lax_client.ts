@@ -34,8 +34,10 @@ export class LaxClient {
       });
   }
 
-  send({ before, call, after }: SyncGroup, onAnswer: OnAnswer): void {
-    const ready = call ? new PreparedStatements(1).prepare(call).messages : Buffer.alloc(0);
+  send({ before, statement, after }: SyncGroup, onAnswer: OnAnswer): void {
+    const ready = statement
+      ? new PreparedStatements(1).prepare(statement).messages
+      : Buffer.alloc(0);
     this.#socket.write(Buffer.concat([before ?? Buffer.alloc(0), ready, after]));
     this.#waiting.push(onAnswer);
   }

@@ -27,7 +27,10 @@ function text(strings: TemplateStringsArray, ..._values: unknown[]): TemplateStr
 
 /** A group with a statement whose rows are returned. */
 function call(strings = text`select ${1} as a`, values: SqlValue[] = ['1']): SyncGroup {
-  return { call: { schema: '', text: strings, values }, after: Buffer.concat([execute, sync]) };
+  return {
+    statement: { schema: '', text: strings, values },
+    after: Buffer.concat([execute, sync]),
+  };
 }
 
 /** A group of Kennel's own, which contains no transaction statement. */

@@ -3,8 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import { Connection } from '../../../src/postgres/connection.ts';
 import * as messages from '../../../src/postgres/protocol/messages.ts';
 import {
+  type PreparedStatement,
   PreparedStatements,
-  type Statement,
 } from '../../../src/postgres/protocol/prepared_statements.ts';
 import { connectionLimits } from '../../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
@@ -30,7 +30,7 @@ describe('PreparedStatements', () => {
     statements.prepare({ schema, text: strings, values });
 
   /** The effect of the server's description. */
-  const settle = (statement: Statement) => {
+  const settle = (statement: PreparedStatement) => {
     statement.isPrepared = true;
   };
 

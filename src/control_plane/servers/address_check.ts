@@ -7,16 +7,16 @@ import { withProbe } from './probe.ts';
 import { readMark, type ServerMark } from './server_roles.ts';
 
 /**
- * What is at the address: the server itself, another Postgres, something that could not be told, or nothing that
- * answers. The reason says it in a few words.
+ * The result of a check of an address: there is the server itself, another Postgres, something unknown, or nothing
+ * that answers. The reason says it in a few words.
  */
-export type Presence = {
+export type AddressCheck = {
   found: 'itself' | 'another' | 'something' | 'nothing';
   reason: string;
 };
 
-/** Looks from this machine; others may see more. */
-export async function presenceOf(fleet: Fleet, name: string): Promise<Presence> {
+/** Connects to a server's address from this machine; others may see more. */
+export async function checkAddress(fleet: Fleet, name: string): Promise<AddressCheck> {
   let answered = false;
   try {
     const mark = await withProbe(fleet, name, (connection) => {
