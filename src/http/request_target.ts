@@ -5,7 +5,7 @@
 import { Refusal } from '../kernel/errors.ts';
 
 /** `path` begins with a slash; `query` is the text after the question mark, or empty. */
-export type Target = { path: string; query: string };
+export type RequestTarget = { path: string; query: string };
 
 const absolutePattern = /^https?:\/\/([^/?#]*)(.*)$/i;
 
@@ -25,7 +25,7 @@ const dotSegmentPattern = /\/\.{1,2}(?:\/|$)/;
 export function parseTarget(
   target: string,
   { method, host }: { method: string; host: string },
-): Target {
+): RequestTarget {
   // `*` stands for the whole server (RFC 9110, section 9.3.7).
   if (method === 'OPTIONS' && target === '*') return { path: target, query: '' };
   const [, path, query] = originPattern.exec(originForm(target, host)) ?? [];

@@ -14,7 +14,7 @@ import {
   unlessKnown,
 } from './preconditions.ts';
 import type { HttpRequest } from './request.ts';
-import type { Target } from './request_target.ts';
+import type { RequestTarget } from './request_target.ts';
 import { type Fields, parseFields, parseQuery } from './validation.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -32,7 +32,7 @@ export type Input<Pattern extends string, Query, Body> = {
   query: Query;
   body: Body;
   /** Where the request was sent, for links to other pages of a list. */
-  target: Target;
+  target: RequestTarget;
   /**
    * Compares the request's preconditions with the resource as a GET would show it, or with null when there
    * is none. Throws `precondition_failed`. The function itself is null without preconditions.

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { json } from '../http/reply.ts';
-import type { Target } from '../http/request_target.ts';
+import type { RequestTarget } from '../http/request_target.ts';
 import type { Reply } from '../kernel/ports.ts';
 
 type Key = readonly string[];
@@ -25,7 +25,7 @@ export function cursor(...parts: ((text: string) => boolean)[]) {
 }
 
 /** The page size, and the target of the request. */
-export type PageOptions = { limit: number; target: Target };
+export type PageOptions = { limit: number; target: RequestTarget };
 
 /**
  * Returns the reply for a page, with a link to the next one (RFC 8288).
@@ -48,7 +48,7 @@ export function page<Row>(
 }
 
 /** Returns the same target with another cursor. The tenant's prefix stays in the path. */
-function withCursor({ path, query }: Target, next: string): string {
+function withCursor({ path, query }: RequestTarget, next: string): string {
   const parameters = new URLSearchParams(query);
   parameters.set('cursor', next);
   return `${path}?${parameters}`;

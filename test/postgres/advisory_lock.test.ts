@@ -3,7 +3,7 @@ import { after, before, it } from 'node:test';
 import { tryWithLock } from '../../src/postgres/advisory_lock.ts';
 import { Connection } from '../../src/postgres/connection.ts';
 import { keywordsIn } from '../../src/postgres/connection_url.ts';
-import { targetOf } from '../../src/postgres/session_url.ts';
+import { sessionUrlOf } from '../../src/postgres/session_url.ts';
 import { connectionLimits } from '../support/connection.ts';
 import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
@@ -15,7 +15,7 @@ before(async () => {
 after(() => database.drop());
 
 it('keeps the result of the work, and frees the lock, when it cannot be unlocked', async () => {
-  const target = targetOf(keywordsIn(database.url));
+  const target = sessionUrlOf(keywordsIn(database.url));
   const first = await Connection.open(target, connectionLimits);
   const worked = tryWithLock(first, 'test', async () => {
     await first.script('revoke execute on function pg_advisory_unlock(bigint) from public');

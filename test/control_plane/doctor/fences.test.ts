@@ -47,7 +47,7 @@ describe('the fence of a tenant', () => {
   const assertNone = async () => assert.deepEqual((await findings()).map(lineOf), []);
 
   const run = (database: string, text: string) =>
-    lookInto(fixture.services.fleet.installation.adminTarget({ server: 'main', database }), (sql) =>
+    lookInto(fixture.services.fleet.installation.adminUrlOf({ server: 'main', database }), (sql) =>
       sql.unsafe(text),
     );
 
@@ -148,7 +148,7 @@ describe('the fence of a tenant', () => {
       ['function_changed', `function kernel.tenant() of database ${placement.database}`],
     ]);
     await fixAll(found);
-    connections.pool.closeIdle(placement.target);
+    connections.pool.closeIdle(placement.url);
     assert.equal(await isRefused(tenant), false);
     await assertNone();
   });
