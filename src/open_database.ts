@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { limits } from './limits.ts';
 import { Connection } from './postgres/connection.ts';
-import { nameOf } from './postgres/connection_options.ts';
+import { hostLabel } from './postgres/connection_options.ts';
 import { codeOf } from './postgres/errors.ts';
 import { parseSessionUrl } from './postgres/session_url.ts';
 import { whyUnreachable } from './postgres/unreachable.ts';
@@ -51,7 +51,7 @@ async function assertReachable(url: string): Promise<void> {
     (await Connection.open(url, limits.adminConnection)).close();
   } catch (error) {
     const { hosts, database, user } = parseSessionUrl(url).options;
-    const where = `${hosts.map(nameOf).join(',')}/${database}`;
+    const where = `${hosts.map(hostLabel).join(',')}/${database}`;
     throw new Error(`Cannot use DATABASE_URL (${where} as "${user}"): ${whyUnreachable(error)}`);
   }
 }

@@ -38,6 +38,8 @@ const homes: Record<string, string> = {
   'secure-json-parse': 'src/http/',
 };
 
+const exported = /^export (?:async )?(?:function\*?|class|const|type|interface) (\w+)/gm;
+
 describe('the structure of src', () => {
   it('keeps the kernel from importing anything outside its folder, even node modules', () => {
     const foreign = modules
@@ -46,6 +48,20 @@ describe('the structure of src', () => {
         imports.filter((name) => partOf(name) !== 'kernel').map((name) => `${path} → ${name}`),
       );
     assert.deepEqual(foreign, []);
+  });
+
+  it('gives no two things of different files one exported name', () => {
+    const homesOf = new Map<string, Set<string>>();
+    for (const { path, text } of modules) {
+      for (const [, name = ''] of text.matchAll(exported)) {
+        homesOf.set(name, (homesOf.get(name) ?? new Set()).add(path));
+      }
+    }
+    const doubled = [...homesOf].filter(([, paths]) => paths.size > 1);
+    assert.deepEqual(
+      doubled.map(([name, paths]) => `${name}: ${[...paths].join(', ')}`),
+      [],
+    );
   });
 
   for (const [part, allowed] of Object.entries(arrows)) {

@@ -21,7 +21,7 @@ import { print, printJson, runCommand, type Work } from './command.ts';
 import { count, findingLines } from './finding_lines.ts';
 import { withProgress } from './progress.ts';
 import { verifyAudit } from './verify_audit.ts';
-import { slugOf } from './where.ts';
+import { slugArgument } from './where.ts';
 
 const usage = `Usage: npm run doctor [-- --server NAME] [--json]
        npm run doctor -- --accept CHECK | --withdraw CHECK [--json]
@@ -52,7 +52,7 @@ await runCommand({
       if (changes.length > 0)
         throw new UsageError(`Cannot use --accept or --withdraw with "${action}"`);
       if (server !== undefined) throw new UsageError(`Cannot use --server with "${action}"`);
-      const slug = tenant === undefined ? null : slugOf(tenant);
+      const slug = tenant === undefined ? null : slugArgument(tenant);
       return (services) => verifyAudit(services, { slug, json });
     }
     if (tenant !== undefined) throw new UsageError('Cannot use --tenant without verify-audit');

@@ -14,12 +14,12 @@ import { filterOf } from './where.ts';
  *
  * @throws {UsageError} without a statement, or for a wrong `--where`.
  */
-export function query(
+export function queryTenants(
   text: string | undefined,
   { where, json = false }: { where?: readonly string[] | undefined; json?: boolean | undefined },
 ): Work {
   if (text === undefined)
-    throw new UsageError('Cannot query the tenants: the statement is missing');
+    throw new UsageError('Cannot queryTenants the tenants: the statement is missing');
   const filter = filterOf(where);
   return async (services, { connections }) => {
     const { concurrency, rows } = limits.fleetQuery;

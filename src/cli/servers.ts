@@ -2,7 +2,7 @@
 import { text as readAll } from 'node:stream/consumers';
 import { addServer } from '../control_plane/servers/add_server.ts';
 import { type Drained, drainServer } from '../control_plane/servers/drain_server.ts';
-import { countTenants, loseServer, whyGone } from '../control_plane/servers/lose_server.ts';
+import { countTenantsOn, loseServer, whyGone } from '../control_plane/servers/lose_server.ts';
 import { removeServer } from '../control_plane/servers/remove_server.ts';
 import { resumeServer } from '../control_plane/servers/resume_server.ts';
 import { listServers, type ServerView } from '../control_plane/servers/server_list.ts';
@@ -170,7 +170,7 @@ function lose(name: string, { json, yes }: Flags): Work {
   assertConfirmable(`give up the server "${name}"`, yes);
   return async (services) => {
     const reason = await whyGone(services.fleet, name);
-    const tenants = await countTenants(services, name);
+    const tenants = await countTenantsOn(services, name);
     const question = `From this machine: "${reason}". This deletes the ${tenants} tenants of the server "${name}", whose rows are lost. Type its name to continue: `;
     if (!yes && !(await isConfirmed(question, name))) {
       throw new Error(`Cannot give up the server "${name}": it was not confirmed`);

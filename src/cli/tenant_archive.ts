@@ -8,7 +8,7 @@ import type { Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
 import { print, printJson, type Work } from './command.ts';
 import { withProgress } from './progress.ts';
-import { slugOf } from './where.ts';
+import { slugArgument } from './where.ts';
 
 type ExportValues = { 'with-keys'?: boolean | undefined; json?: boolean | undefined };
 
@@ -81,7 +81,7 @@ export function restoreFile(
   file: string,
   { from: other, json }: { from?: string | undefined; json?: boolean | undefined },
 ): Work {
-  const from = other === undefined ? slug : slugOf(other);
+  const from = other === undefined ? slug : slugArgument(other);
   return async ({ archives, pools, exports, moves }) => {
     const parts = { archives, exports, moves, serving: pools.serving, now: () => new Date() };
     const { rows, pauseMs, replaced } = await withProgress((onProgress) =>

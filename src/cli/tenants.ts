@@ -13,10 +13,10 @@ import { print, printJson, runCommand, type Work } from './command.ts';
 import { assertConfirmable, isConfirmed } from './confirm.ts';
 import { moveTenant } from './move_tenant.ts';
 import { withProgress } from './progress.ts';
-import { query } from './query.ts';
+import { queryTenants } from './query.ts';
 import { table } from './table.ts';
 import { exportToFile, importFile, restoreFile } from './tenant_archive.ts';
-import { slugOf } from './where.ts';
+import { slugArgument } from './where.ts';
 
 const usage = `Usage: npm run tenants -- list [--json]
        npm run tenants -- query "SQL" [--where plan=NAME|isolation=MODE|slug=A,B] [--json]
@@ -66,7 +66,7 @@ const actions: Readonly<Record<string, Action>> = {
   query: {
     flags: ['where', 'json'],
     words: 1,
-    work: ([text], values) => query(text, values),
+    work: ([text], values) => queryTenants(text, values),
   },
   create: {
     flags: ['name', 'plan', 'isolation', 'server', 'email', 'json'],
@@ -138,7 +138,7 @@ function assertFlags(action: string, flags: readonly string[], values: Values): 
 
 function slugIn(text: string | undefined): Slug {
   if (text === undefined) throw new UsageError('Cannot find the tenant: its slug is missing');
-  return slugOf(text);
+  return slugArgument(text);
 }
 
 function fileOf(text: string | undefined): string {

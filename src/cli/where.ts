@@ -8,7 +8,7 @@ import { UsageError } from './arguments.ts';
 const fields: Readonly<Record<string, (value: string) => TenantFilter>> = {
   plan: (plan) => ({ plan }),
   isolation: (isolation) => ({ isolation: modeOf(isolation) }),
-  slug: (slugs) => ({ slugs: slugs.split(',').map(slugOf) }),
+  slug: (slugs) => ({ slugs: slugs.split(',').map(slugArgument) }),
 };
 
 /**
@@ -46,7 +46,7 @@ function modeOf(text: string): string {
 }
 
 /** @throws {UsageError} when the text cannot be a slug. */
-export function slugOf(text: string): Slug {
+export function slugArgument(text: string): Slug {
   const slug = parseSlug(text);
   if (!slug) throw new UsageError(`Cannot use "${text}": it is not a slug`);
   return slug;

@@ -16,7 +16,7 @@ import {
   removeStaleSockets,
   socketSettings,
 } from './local_socket.ts';
-import type { Outcome, Run } from './os_user.ts';
+import type { ProgramResult, Run } from './os_user.ts';
 import { runningPostmaster } from './postmaster.ts';
 import { StartError } from './start_error.ts';
 
@@ -106,20 +106,20 @@ export class Cluster {
     }
   }
 
-  #start(port: number): Promise<Outcome> {
+  #start(port: number): Promise<ProgramResult> {
     const { startMs } = this.#limits;
     const args = ['start', '-l', names.log, '-o', this.#options(port)];
     const waiting = ['-w', '-t', `${Math.ceil(startMs / 1_000)}`];
     return this.#control([...args, ...waiting], startMs + 1_000);
   }
 
-  #stop(mode: 'fast' | 'immediate'): Promise<Outcome> {
+  #stop(mode: 'fast' | 'immediate'): Promise<ProgramResult> {
     const seconds = this.#limits.stopSeconds;
     const args = ['stop', '-m', mode, '-w', '-t', `${seconds}`];
     return this.#control(args, seconds * 1_000 + 500);
   }
 
-  #control(args: readonly string[], limitMs: number): Promise<Outcome> {
+  #control(args: readonly string[], limitMs: number): Promise<ProgramResult> {
     const script = ['-c', 'cd "$1" && shift && exec "$@"', 'pg_ctl', this.#folder];
     return this.#run('/bin/sh', [...script, this.#pgCtl, ...args, '-D', names.data], limitMs);
   }

@@ -14,10 +14,14 @@ import { StartError } from './start_error.ts';
 export type Owner = { uid: number; gid: number };
 
 /** The result of a program, with its output. */
-export type Outcome = { ok: boolean; output: string };
+export type ProgramResult = { ok: boolean; output: string };
 
 /** Runs a program as the owner of the cluster. Never rejects. */
-export type Run = (program: string, args: readonly string[], limitMs: number) => Promise<Outcome>;
+export type Run = (
+  program: string,
+  args: readonly string[],
+  limitMs: number,
+) => Promise<ProgramResult>;
 
 /**
  * Returns the owner of the cluster, or a new one for a new cluster; null for our own user.

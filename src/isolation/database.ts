@@ -8,11 +8,11 @@
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';
-import { type IsolationMode, nameOf } from './mode.ts';
+import { type IsolationMode, placementName } from './mode.ts';
 
 export function databaseMode(installation: Installation): IsolationMode {
   const placementOf = (tenant: TenantRef) =>
-    installation.dedicatedPlacement(nameOf(tenant), {
+    installation.dedicatedPlacement(placementName(tenant), {
       server: tenant.server,
       tenant: tenant.id,
       generation: tenant.generation,

@@ -48,6 +48,6 @@ export interface ProvisioningSteps {
 }
 
 /** Returns a name for a schema or a database; it reveals nothing about the tenant. */
-export function nameOf({ id }: TenantRef): string {
+export function placementName({ id }: TenantRef): string {
   return `t_${id.replaceAll('-', '')}`;
 }

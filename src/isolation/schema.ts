@@ -8,11 +8,11 @@
  */
 import type { TenantRef } from '../kernel/ports.ts';
 import type { Installation } from '../postgres/installation.ts';
-import { type IsolationMode, nameOf } from './mode.ts';
+import { type IsolationMode, placementName } from './mode.ts';
 
 export function schemaMode(installation: Installation): IsolationMode {
   const placementOf = (tenant: TenantRef) =>
-    installation.placement(nameOf(tenant), { generation: tenant.generation });
+    installation.placement(placementName(tenant), { generation: tenant.generation });
   return {
     name: 'schema',
     hasServers: false,

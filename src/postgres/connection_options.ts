@@ -153,7 +153,7 @@ function clientOf(reader: KeywordReader): TlsOptions['client'] {
 }
 
 /** Returns the name of a host for messages. */
-export function nameOf(host: HostAddress): string {
+export function hostLabel(host: HostAddress): string {
   if ('path' in host) return host.path;
   return `${host.name.includes(':') ? `[${host.name}]` : host.name}:${host.port}`;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { findingLines } from '../../src/cli/finding_lines.ts';
-import { lineOf } from '../../src/control_plane/doctor/finding.ts';
+import { findingLine } from '../../src/control_plane/doctor/finding.ts';
 
 /** Of a database whose name forges the doctor's last line and erases the screen. */
 const forged = {
@@ -26,7 +26,7 @@ describe('findingLines()', () => {
 describe('lineOf()', () => {
   it('returns one line without terminal escapes', () => {
     assert.equal(
-      lineOf(forged),
+      findingLine(forged),
       String.raw`foreign_database_open: database evil\u000a0 errors\u001b[2J: It is open\u2028\u202e; fix: revoke connect on database U&"evil\000a0 errors\001b[2J" from public`,
     );
   });

@@ -3,14 +3,14 @@
  * and context work as in schema mode. The first tenant's creation also creates the database; a
  * tenant's erasure drops its schema.
  */
-import { type IsolationMode, nameOf } from '../../src/isolation/mode.ts';
+import { type IsolationMode, placementName } from '../../src/isolation/mode.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
 import type { Installation } from '../../src/postgres/installation.ts';
 
 export function secondDatabaseMode(installation: Installation): IsolationMode {
   const database = installation.databaseNamed('second');
   const placementOf = (tenant: TenantRef) =>
-    installation.placement(nameOf(tenant), { database, generation: tenant.generation });
+    installation.placement(placementName(tenant), { database, generation: tenant.generation });
   return {
     hasServers: false,
     name: 'second_database',

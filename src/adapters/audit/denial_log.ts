@@ -11,10 +11,10 @@ import type { Denial, DenialName } from '../../kernel/audit_event.ts';
 import type { Denials } from '../../kernel/ports.ts';
 import { maxSlugLength, type TenantId } from '../../kernel/tenant.ts';
 import {
+  denialKey,
   type GatheredDenial,
   type HeldBounds,
   HeldDenials,
-  keyOf,
   type Selection,
 } from './held_denials.ts';
 
@@ -152,7 +152,7 @@ export class DenialLog implements Denials {
     const { write, onError, nowMs } = this.#options;
     try {
       await write(batch);
-      for (const denial of batch) this.#written.set(keyOf(denial), nowMs());
+      for (const denial of batch) this.#written.set(denialKey(denial), nowMs());
     } catch (error) {
       this.#putBack(batch);
       onError(error);

@@ -36,12 +36,12 @@ export class HeldDenials {
   }
 
   has(denial: HeldDenial): boolean {
-    return this.#rows.has(keyOf(denial));
+    return this.#rows.has(denialKey(denial));
   }
 
   /** Adds to an equal denial, or a new one within the bounds. Returns false past them. */
   add(denial: GatheredDenial, bounds: HeldBounds): boolean {
-    const key = keyOf(denial);
+    const key = denialKey(denial);
     const first = this.#rows.get(key);
     if (!first && !this.#hasRoom(denial.tenantId, bounds)) return false;
     this.#rows.set(key, first ? { ...first, count: first.count + denial.count } : denial);
@@ -75,7 +75,7 @@ export class HeldDenials {
 }
 
 /** Equal denials have the same key. */
-export function keyOf(denial: HeldDenial): string {
+export function denialKey(denial: HeldDenial): string {
   const { event, actor, tenantId, requestedSlug, details, isSingle, requestId } = denial;
   const facts = [event, actor, tenantId, requestedSlug, details];
   return JSON.stringify(isSingle ? [...facts, requestId] : facts);

@@ -7,7 +7,7 @@ import type { Guard } from './careless.ts';
 import type { Sent } from './client.ts';
 import type { OwnKennel, OwnTenant, Pair } from './own_kennel.ts';
 
-export type Attempt = {
+export type ReadAttempt = {
   /** The layers that are off. */
   without: string[];
   /** The stage that has refused the request, or else the last one. */
@@ -21,7 +21,7 @@ export type Attempt = {
   reached: boolean;
 };
 
-export type Reader = { reader: string; attempts: Attempt[] };
+export type Reader = { reader: string; attempts: ReadAttempt[] };
 
 /** What stops a reader when no other layer is left. */
 const elsewhere = 'the row is in another database';
@@ -149,15 +149,15 @@ type Peeling = {
   layers: readonly Layer[];
   place: Place;
   /** @param off the number of layers that are off. */
-  attempt(off: number): Promise<Attempt>;
+  attempt(off: number): Promise<ReadAttempt>;
 };
 
 /** Takes off one layer after the other, with an attempt after each, and restores all of them. */
-function takenOff(kennel: OwnKennel, { layers, place, attempt }: Peeling): Promise<Attempt[]> {
+function takenOff(kennel: OwnKennel, { layers, place, attempt }: Peeling): Promise<ReadAttempt[]> {
   return kennel.asAdmin(place.database, async (admin) => {
     const [original] = await admin.plain<{ text: string }>`
       select pg_get_functiondef('kernel.tenant()'::regprocedure) as text`;
-    const attempts: Attempt[] = [];
+    const attempts: ReadAttempt[] = [];
     try {
       for (const [at, { guard, off }] of layers.entries()) {
         if (guard) kennel.careless.off.add(guard);
@@ -184,7 +184,7 @@ async function attemptOf(
   kennel: OwnKennel,
   { tenant, petId, other }: Pair,
   { foreigner: { names, key }, request, layers, off }: AttemptParts,
-): Promise<Attempt> {
+): Promise<ReadAttempt> {
   const { slug } = names === 'tenant' ? tenant : other;
   kennel.careless.message = null;
   const { explanation, text } = await kennel.explain(slug, key && other.apiKey, request);

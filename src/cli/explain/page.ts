@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExplainedCall, ExplainedMessage, ExplainedStage } from '../../explain/explanation.ts';
 import { stages } from '../../kernel/trace.ts';
 import type { Comparison } from './comparison.ts';
-import { type Attempt, legend, type Reader } from './foreign_readers.ts';
+import { legend, type ReadAttempt, type Reader } from './foreign_readers.ts';
 import { type Lane, lanesOf, ticksOf } from './lanes.ts';
 import { Markup, markup } from './markup.ts';
 import { isPolicy, joined, milliseconds } from './terminal.ts';
@@ -159,7 +159,7 @@ function readersCard(mode: string, readers: readonly Reader[]): Markup {
 `;
 }
 
-function attemptMarkup({ without, stopped_by, status, reason }: Attempt): Markup {
+function attemptMarkup({ without, stopped_by, status, reason }: ReadAttempt): Markup {
   const off = without.length === 0 ? '' : 'With that layer off: ';
   const end =
     stopped_by === null

@@ -6,7 +6,7 @@ import type {
   ExplainedStage,
 } from '../../explain/explanation.ts';
 import { type Comparison, samples, warmUps } from './comparison.ts';
-import { type Attempt, legend, type Reader } from './foreign_readers.ts';
+import { legend, type ReadAttempt, type Reader } from './foreign_readers.ts';
 
 /** Narrower columns break every line of SQL several times. */
 const narrowest = 34;
@@ -76,7 +76,7 @@ function readerLines({ reader, attempts }: Reader): string[] {
   return [reader, ...attempts.flatMap(attemptLines)];
 }
 
-function attemptLines({ without, stopped_by, status, reason }: Attempt): string[] {
+function attemptLines({ without, stopped_by, status, reason }: ReadAttempt): string[] {
   const head = without.length === 0 ? '' : 'with that layer off: ';
   const end = stopped_by === null ? 'REACHES THE FOREIGN ROW' : `stopped by: ${stopped_by}`;
   return [`  ${head}${end}`, `    ${status} ${reason}`.trimEnd()];

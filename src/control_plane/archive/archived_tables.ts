@@ -38,7 +38,7 @@ export async function readAccountTables(sql: Sql): Promise<StoredTable[]> {
 }
 
 /** SQL for a row as a line of an archive: of an array, because no function takes more than 100 arguments. */
-export function lineOf({ columns }: StoredTable): string {
+export function archivedLine({ columns }: StoredTable): string {
   const values = columns.map(({ name }) => `${identifier(name)}::text`);
   return `to_json(array[${values.join(', ')}]::text[])::text`;
 }

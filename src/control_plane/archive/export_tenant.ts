@@ -18,7 +18,13 @@ import {
   type StoredTable,
   tablesOf,
 } from '../provisioning/stored_tables.ts';
-import { assertUnchanged, lineOf, locking, orderOf, readAccountTables } from './archived_tables.ts';
+import {
+  archivedLine,
+  assertUnchanged,
+  locking,
+  orderOf,
+  readAccountTables,
+} from './archived_tables.ts';
 import { ExportBudget } from './export_budget.ts';
 import { type ArchivedTable, type ArchiveLimits, formatVersion } from './format.ts';
 import { archiveBytes, type RowsOf, type WriteText, writeArchive } from './write_archive.ts';
@@ -106,7 +112,7 @@ async function readAccount(
     if ((row?.count ?? 0) > limits.accountRows) throw tooLarge(limits.accountRows);
   }
   const queries = stored.map(
-    (table) => `(select '${table.name}' as "table", ${lineOf(table)} as line
+    (table) => `(select '${table.name}' as "table", ${archivedLine(table)} as line
       from control.${table.name} where tenant_id = (select id from tenant) ${orderOf(table)})`,
   );
   const rows = await control<{ table: string; line: string }>(
@@ -201,7 +207,7 @@ function locksAndCursors(tables: readonly StoredTable[]): string {
   const cursors = tables.map(
     (table, at) =>
       `declare ${cursorName(at)} no scroll cursor for
-       select ${lineOf(table)} as line from ${identifier(table.name)} ${orderOf(table)}`,
+       select ${archivedLine(table)} as line from ${identifier(table.name)} ${orderOf(table)}`,
   );
   return [locking(tables, 'access share'), ...cursors].join('; ');
 }

@@ -85,7 +85,7 @@ export function isPlain(text: string): boolean {
 
 /** @throws {Error} when the line is not the first line of an archive of this format. */
 export function parseHeader(line: string): ArchiveHeader {
-  const value = parseJson(line);
+  const value = parseArchiveLine(line);
   const version = v.safeParse(v.looseObject({ kennel_archive: v.number() }), value);
   if (!version.success) throw unreadable('it is not a tenant archive');
   const { kennel_archive: format } = version.output;
@@ -104,7 +104,7 @@ export function parseHeader(line: string): ArchiveHeader {
  * @throws {Error} for any other line.
  */
 export function assertRow(line: string, { name: of, columns: { length } }: ArchivedTable): void {
-  const row = parseJson(line);
+  const row = parseArchiveLine(line);
   if (Array.isArray(row) && row.length === length && row.every(isTextOrNull)) return;
   throw unreadable(`a row of "${of}" does not fit its ${length} columns`);
 }
@@ -114,7 +114,7 @@ export function unreadable(reason: string): Error {
 }
 
 /** @throws {Error} when the line is not JSON. */
-export function parseJson(line: string): unknown {
+export function parseArchiveLine(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {

@@ -4,7 +4,7 @@ import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts'
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import { columnsFor, insertOf } from './archived_tables.ts';
 import { type ArchivedTable, type ArchiveHeader, unreadable } from './format.ts';
-import type { RowBatch } from './read_archive.ts';
+import type { ArchivedRows } from './read_archive.ts';
 
 export class RowInserter {
   readonly #sql: Sql;
@@ -36,7 +36,7 @@ export class RowInserter {
   }
 
   /** In older archives a table may stand behind a cycle that refers to it: then it is gathered with the cycle. */
-  async add({ table: { name }, lines }: Pick<RowBatch, 'table' | 'lines'>): Promise<void> {
+  async add({ table: { name }, lines }: Pick<ArchivedRows, 'table' | 'lines'>): Promise<void> {
     const comes = this.#order.slice(this.#tables.findIndex((one) => one.name === name));
     const [own = 0] = comes;
     const first = Math.min(...comes);

@@ -12,14 +12,14 @@ import {
   type ArchiveHeader,
   type ArchiveLimits,
   assertRow,
+  parseArchiveLine,
   parseHeader,
-  parseJson,
   type TableDigest,
   unreadable,
 } from './format.ts';
 
 /** Some rows of a table, as JSON lines. */
-export type RowBatch = { part: 'account' | 'tables'; table: ArchivedTable; lines: string[] };
+export type ArchivedRows = { part: 'account' | 'tables'; table: ArchivedTable; lines: string[] };
 
 /** Bytes that are unpacked together; their lines are inserted together. */
 const unpackedChunkBytes = 64 * 1_024;
@@ -54,8 +54,8 @@ export class ArchiveReader {
    *
    * @throws {Error} when a byte is not as it was written.
    */
-  async *rows(): AsyncGenerator<RowBatch> {
-    const digests: Record<RowBatch['part'], TableDigest[]> = { account: [], tables: [] };
+  async *rows(): AsyncGenerator<ArchivedRows> {
+    const digests: Record<ArchivedRows['part'], TableDigest[]> = { account: [], tables: [] };
     for (const part of ['account', 'tables'] as const) {
       for (const table of this.header[part]) {
         const hash = createHash('sha256');
@@ -65,7 +65,7 @@ export class ArchiveReader {
       }
     }
     const [trailer = ''] = await this.#lines.take(1);
-    if (!isDeepStrictEqual(parseJson(trailer), digests)) {
+    if (!isDeepStrictEqual(parseArchiveLine(trailer), digests)) {
       throw unreadable('its rows do not match its last line');
     }
     await this.#lines.assertEnd();

@@ -58,12 +58,12 @@ export function breaksIsolation({ check, severity }: Finding): boolean {
 }
 
 /** The finding in one printable line, with its fix. */
-export function lineOf({ check, where, what, fix }: Finding): string {
+export function findingLine({ check, where, what, fix }: Finding): string {
   const found = printable(`${check}: ${where}: ${what}`);
   return fix === null ? found : `${found}; fix: ${oneLine(fix)}`;
 }
 
 /** Returns a name for a statement, with quotes only if it needs them. */
-export function identifier(name: string): string {
+export function readableIdentifier(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

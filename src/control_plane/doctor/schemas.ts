@@ -4,7 +4,7 @@ import type { Sql } from '../../kernel/ports.ts';
 import { statementOf } from '../generated_sql.ts';
 import type { SchemaFacts } from './catalog.ts';
 import { differences, type Setting } from './differences.ts';
-import { type Finding, finding, identifier } from './finding.ts';
+import { type Finding, finding, readableIdentifier } from './finding.ts';
 import type { Reference } from './reference.ts';
 import { arrayOf, runChecks, type Variables } from './sql_checks.ts';
 
@@ -38,7 +38,7 @@ export async function examineSchemas(
   });
   const versions = await readVersions(sql, rows);
   const bySchema = new Map(rows.map((row) => [row.schema, row]));
-  const app = identifier(variables.app ?? '');
+  const app = readableIdentifier(variables.app ?? '');
   const findings: Finding[] = [];
   const used = new Set<Reference>();
   for (const { schema, version, newest, isPlacement, reference } of expected) {

@@ -1,7 +1,7 @@
 /** Examines the installation before the server starts to serve. */
 import { withoutAccepted } from './accepted.ts';
 import { type Examination, examine } from './doctor.ts';
-import { breaksIsolation, type Finding, lineOf } from './finding.ts';
+import { breaksIsolation, type Finding, findingLine } from './finding.ts';
 import { type Summed, summed } from './summed.ts';
 
 /** Isolation would not hold: tenants could see or change each other's rows. */
@@ -12,7 +12,7 @@ export class UnsafeError extends Error {
   constructor(findings: readonly Finding[]) {
     const lines = [
       'Cannot serve: tenants would not be kept apart (npm run doctor shows it again, npm run psql takes the fixes)',
-      ...findings.map(lineOf),
+      ...findings.map(findingLine),
     ];
     super(lines.join('\n'));
     this.lines = lines;

@@ -44,7 +44,7 @@ export type MigrateOptions = {
   heartbeatTimeoutMs: number;
   /** Called before the first schema is migrated, if there is one. */
   prepare?: () => Promise<void>;
-  onProgress: (progress: Progress) => void;
+  onProgress: (progress: MigrationProgress) => void;
 };
 
 /** A schema that is behind, and its tenants; `version` rises while it is migrated. */
@@ -58,7 +58,7 @@ export type Pending = {
   common: boolean;
 };
 
-export type Progress = { done: number; of: number; name: string; error: string | null };
+export type MigrationProgress = { done: number; of: number; name: string; error: string | null };
 
 export type Outcome = { migrated: number; failed: { name: string; error: string }[]; left: number };
 

@@ -4,9 +4,7 @@
  */
 import { hostname } from 'node:os';
 import type { Db } from '../../kernel/ports.ts';
-
-/** The schema versions of tenants' tables that a server can work with. */
-export type SchemaVersions = { oldest: number; newest: number };
+import type { SchemaVersions } from '../../kernel/schema_versions.ts';
 
 export type ServingProcess = {
   host: string;

@@ -3,17 +3,13 @@
  * are too old for them.
  */
 import type { Db } from '../../kernel/ports.ts';
+import type { SchemaVersions } from '../../kernel/schema_versions.ts';
 import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import { type Fleet, fleetWork } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { chosen, type TenantFilter } from '../tenant_filter.ts';
 import { type Migration, requiredBy } from './migration_files.ts';
-import {
-  leftBehind,
-  readProcesses,
-  type SchemaVersions,
-  type ServingProcess,
-} from './processes.ts';
+import { leftBehind, readProcesses, type ServingProcess } from './processes.ts';
 import { type LedgerRow, readLedger } from './schema_migrator.ts';
 
 type Listed = { name: string; isolation: string; version: number; error: string | null };

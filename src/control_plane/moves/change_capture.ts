@@ -12,7 +12,7 @@ import { type Fleet, fleetWork } from '../fleet.ts';
 import { identifier } from '../generated_sql.ts';
 import { type StoredTable, type TableGroup, tablesOf } from '../provisioning/stored_tables.ts';
 import { isLockTimeout, type LockLimits, retryLocked } from './lock_retries.ts';
-import { keyOf, literal } from './row_statements.ts';
+import { keyText, literal } from './row_statements.ts';
 import type { TenantSession } from './tenant_session.ts';
 
 /** How long it may take to lock the tables, and to stop the writes. */
@@ -168,7 +168,7 @@ export class ChangeCapture {
           raise sqlstate 'KN001' using message = 'the tenant is about to move';
         end if;`;
     const record = (row: 'old' | 'new') =>
-      `insert into "${this.name}".changes (name, key) values (${literal(name)}, ${keyOf(row, key)});`;
+      `insert into "${this.name}".changes (name, key) values (${literal(name)}, ${keyText(row, key)});`;
     const run = `"${this.name}".${identifier(name)}()`;
     return `create function ${run} returns trigger
         language plpgsql security definer set search_path = pg_catalog, pg_temp ${settings}
@@ -183,7 +183,7 @@ export class ChangeCapture {
         if tg_op <> 'INSERT' then
           ${record('old')}
         end if;
-        if tg_op = 'INSERT' or tg_op = 'UPDATE' and ${keyOf('old', key)} <> ${keyOf('new', key)} then
+        if tg_op = 'INSERT' or tg_op = 'UPDATE' and ${keyText('old', key)} <> ${keyText('new', key)} then
           ${record('new')}
         end if;
         return null;

@@ -14,7 +14,7 @@ import { Provisioner } from '../provisioning/provisioner.ts';
 import { assertCopyable } from '../provisioning/stored_tables.ts';
 import { tablesIn } from '../provisioning/tenant_data.ts';
 import { chooseServer } from '../servers/choose_server.ts';
-import { asRefusal, assertUp, downAmong } from '../servers/probe.ts';
+import { assertUp, downAmong, serverDown } from '../servers/probe.ts';
 import { settleAll } from '../settle_all.ts';
 import type { Job, JobParts, MoveLimits } from './job.ts';
 import { isLockTimeout } from './lock_retries.ts';
@@ -144,7 +144,7 @@ export class Moves {
     await settleAll(
       'recover every move',
       unfinished.map((slug) => this.#recoverLocked(slug)),
-      down.map(asRefusal),
+      down.map(serverDown),
     );
   }
 

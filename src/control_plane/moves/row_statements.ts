@@ -46,7 +46,7 @@ function nextRows(
   { isFirst, rows }: { isFirst: boolean; rows: number },
 ): string {
   return `
-    select ${rowText}, ${keyOf('t', key)} as key,
+    select ${rowText}, ${keyText('t', key)} as key,
       row_number() over (order by ${columnsOf(orderOf(key))}) as key_at
     from ${identifier(name)} as t ${inOrder(key, { isFirst, rows })}`;
 }
@@ -190,7 +190,7 @@ function writing({ name, columns, key }: StoredTable, at: number): string {
 }
 
 /** SQL for a key as text: an array literal. */
-export function keyOf(row: string, key: readonly StoredColumn[]): string {
+export function keyText(row: string, key: readonly StoredColumn[]): string {
   return `array[${key.map(({ name }) => `${row}.${identifier(name)}::text`).join(', ')}]::text[]::text`;
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts';
-import { ask, inOrder, keyOf, repeated, withParameter } from '../moves/row_statements.ts';
+import { ask, inOrder, keyText, repeated, withParameter } from '../moves/row_statements.ts';
 import { type Rest, restless } from '../pace.ts';
 import { advanceNumbers } from './identity_numbers.ts';
 import {
@@ -150,7 +150,7 @@ function pageText(
     with page as materialized (
       select ctid, * from ${source(table)} as t ${inOrder(keyIn(schema, key), first)}
     ), done as (${page(table)})
-    select (array_agg(${keyOf('page', key)} order by ${backwards}))[1] as last from page`;
+    select (array_agg(${keyText('page', key)} order by ${backwards}))[1] as last from page`;
 }
 
 /** The columns of a key, with the types that a schema has for them. */

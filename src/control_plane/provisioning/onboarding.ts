@@ -15,7 +15,7 @@ import { recordChange } from '../audit/record.ts';
 import type { Fleet } from '../fleet.ts';
 import { asOwner } from '../keys/seal_keys.ts';
 import { chooseServer } from '../servers/choose_server.ts';
-import { asRefusal, assertUp, type Down, downAmong } from '../servers/probe.ts';
+import { assertUp, type Down, downAmong, serverDown } from '../servers/probe.ts';
 import { settleAll } from '../settle_all.ts';
 import {
   type DeletionReceipt,
@@ -136,7 +136,7 @@ export class Onboarding {
       limit ${this.#parts.recoveryBatchSize}`;
     const recoveries = unfinished.map(({ slug }) => this.locked(slug, () => this.#recover(slug)));
     const work = [...recoveries, this.#eraseLeftovers()];
-    await settleAll('recover every tenant', work, down.map(asRefusal));
+    await settleAll('recover every tenant', work, down.map(serverDown));
   }
 
   /** Returns the servers with unfinished tenants that are down. */

@@ -9,7 +9,7 @@ import type { Fleet } from '../fleet.ts';
 import { createLogin, hidingStatements, limitingTransactions } from './logins.ts';
 import { scriptAsOwner, withDatabaseLock } from './placement_lock.ts';
 import { eraseRows } from './tenant_data.ts';
-import { createDatabase, dropDatabase } from './tenant_database.ts';
+import { createDatabase, dropTenantDatabase } from './tenant_database.ts';
 import { createSchema, dropSchema, schemaVersion } from './tenant_schema.ts';
 
 export type ProvisionerParts = {
@@ -71,7 +71,7 @@ export class Provisioner implements ProvisioningSteps {
   dropDatabase(placement: Placement): Promise<void> {
     this.#parts.serving.closeIdle(placement.url);
     if (this.#isLost(placement)) return Promise.resolve();
-    return dropDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
+    return dropTenantDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
   }
 
   dropLogin(placement: DedicatedPlacement): Promise<void> {

@@ -1,5 +1,5 @@
 /** The schema in which the rows of an archive are brought up to the version of a tenant's tables. */
-import { nameOf } from '../../isolation/mode.ts';
+import { placementName } from '../../isolation/mode.ts';
 import type { TenantRef } from '../../kernel/ports.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import type { Placement } from '../../postgres/placement.ts';
@@ -10,5 +10,5 @@ export function stagingPlacement(
   placement: Placement,
   tenant: TenantRef,
 ): Placement {
-  return { ...placement, schema: `${nameOf(tenant)}_archive`, role: roles.owner };
+  return { ...placement, schema: `${placementName(tenant)}_archive`, role: roles.owner };
 }

@@ -1,14 +1,14 @@
 /** A database for tenants' rows besides the main one. Every step may be repeated. */
 import { randomBytes } from 'node:crypto';
 import type { Connection } from '../../postgres/connection.ts';
-import { dropDatabase as dropWithSessions } from '../../postgres/drop_database.ts';
+import { dropDatabase } from '../../postgres/drop_database.ts';
 import { codeOf } from '../../postgres/errors.ts';
 import type { Installation } from '../../postgres/installation.ts';
 import { type DedicatedPlacement, isDedicated, type Placement } from '../../postgres/placement.ts';
 import { whyUnreachable } from '../../postgres/unreachable.ts';
 import type { Fleet } from '../fleet.ts';
 import { readSealSecrets, writeSeals } from '../keys/seal_keys.ts';
-import { asRefusal } from '../servers/probe.ts';
+import { serverDown } from '../servers/probe.ts';
 import { missingRights } from './administrator_rights.ts';
 import { localeOfMain, prepareTemplate, templateOf } from './database_template.ts';
 import { hardenDatabase } from './harden.ts';
@@ -33,7 +33,7 @@ export async function createDatabase(
     : createCommon(fleet, placement, assertMayGoOn);
   await created.catch((error: unknown) => {
     if (codeOf(error) !== '42501') throw error;
-    throw asRefusal({ server: placement.server, reason: whyUnreachable(error) });
+    throw serverDown({ server: placement.server, reason: whyUnreachable(error) });
   });
 }
 
@@ -115,7 +115,7 @@ export async function assertMayProvision(
     select datname as name from pg_database
     where starts_with(datname, ${probes}) and substr(datname, length(${probes}) + 1) ~ '^[0-9a-f]{16}$'
       and pg_get_userbyid(datdba) = current_user`;
-  for (const { name } of left) await dropWithSessions(connection, name).catch(() => {});
+  for (const { name } of left) await dropDatabase(connection, name).catch(() => {});
   // A random name: the server may have databases of others.
   const probe = `${probes}${randomBytes(8).toString('hex')}`;
   await connection.script(`create database "${probe}" template template0 ${locale}`);
@@ -128,7 +128,7 @@ export async function assertMayProvision(
  *
  * @param assertMayGoOn is called before: another process may have taken over.
  */
-export async function dropDatabase(
+export async function dropTenantDatabase(
   fleet: Fleet,
   placement: Placement,
   assertMayGoOn: () => Promise<void>,
@@ -143,7 +143,7 @@ export async function dropDatabase(
     await assertMayGoOn();
     await home.script(`set statement_timeout = ${dropTimeoutMs}`);
     try {
-      await dropWithSessions(home, database);
+      await dropDatabase(home, database);
     } finally {
       if (home.live) await home.script('reset statement_timeout');
     }

@@ -70,7 +70,7 @@ async function forget(fleet: Fleet, name: string): Promise<void> {
 }
 
 /** How many tenants live on a server. @throws {Error} when there is no such server. */
-export async function countTenants({ control }: { control: Db }, name: string): Promise<number> {
+export async function countTenantsOn({ control }: { control: Db }, name: string): Promise<number> {
   await assertServer(control, name);
   const [row] = await control<{ tenants: number }>`
     select count(*) as tenants from control.tenants where server = ${name}`;

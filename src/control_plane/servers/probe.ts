@@ -17,7 +17,7 @@ export type Down = { server: string; reason: string };
  */
 export async function assertUp(fleet: Fleet, ...servers: readonly string[]): Promise<void> {
   const [down] = await downAmong(fleet, servers);
-  if (down) throw asRefusal(down);
+  if (down) throw serverDown(down);
 }
 
 /** Returns those that cannot be used now. A lost server is not among them: there is no work to do on it. */
@@ -32,7 +32,7 @@ export async function downAmong(fleet: Fleet, servers: readonly string[]): Promi
 }
 
 /** Returns the refusal of work on a server that is down. */
-export function asRefusal({ server, reason }: Down): Refusal {
+export function serverDown({ server, reason }: Down): Refusal {
   return new Refusal('unavailable', {
     operatorOnly: true,
     detail: `The server "${server}" cannot be used: ${reason}`,

@@ -5,7 +5,7 @@
  */
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import type { Fleet } from '../fleet.ts';
-import { answers, asRefusal } from './probe.ts';
+import { answers, serverDown } from './probe.ts';
 
 /** How often the servers are looked at, and after how many failures in a row the work there ends. */
 export type ServerWatchLimits = { everyMs: number; failures: number };
@@ -51,7 +51,7 @@ export class ServerWatch {
     const failures = isBusy ? await this.#failuresOf(server) : 0;
     this.#failures.set(server, failures);
     if (failures < this.#limits.failures) return;
-    const reason = asRefusal({ server, reason: 'it does not answer any more' });
+    const reason = serverDown({ server, reason: 'it does not answer any more' });
     for (const pool of this.#pools) pool.abandon(server, reason);
   }
 

@@ -6,7 +6,7 @@ import { notFound } from '../../kernel/errors.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import { text } from '../fields.ts';
 import type { Operator } from './operator.ts';
-import { modeOf, slugOf, type TenantDefaults } from './tenants.ts';
+import { modeOf, slugParam, type TenantDefaults } from './tenants.ts';
 
 /** The part of the control plane that these routes use. */
 export type TenantMoves = {
@@ -31,13 +31,13 @@ export function moveRoutes(
       { body: v.object({ to: modeOf(isolationModes), server: v.optional(text(40)) }) },
       async ({ requestId }: Operator, { params, body }) => {
         const { to, server = null } = body;
-        const move = await moves.begin(slugOf(params.slug), { to, server }, requestId);
+        const move = await moves.begin(slugParam(params.slug), { to, server }, requestId);
         return json(202, move, { location: `/api/admin/tenants/${params.slug}/move` });
       },
     ),
 
     route('GET', '/api/admin/tenants/{slug}/move', {}, async (_operator: Operator, { params }) => {
-      return resource(200, (await moves.find(slugOf(params.slug))) ?? notFound());
+      return resource(200, (await moves.find(slugParam(params.slug))) ?? notFound());
     }),
   ];
 }

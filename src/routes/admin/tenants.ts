@@ -111,15 +111,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       { body: newTenantFields(defaults) },
       async (operator: Operator, { body }) => {
         if (operator.idempotencyKey !== null) assertIdempotencyKey(operator.idempotencyKey);
-        const tenant: NewTenant = {
-          slug: body.slug,
-          name: body.name,
-          plan: body.plan,
-          isolation: body.isolation ?? defaults.isolation,
-          server: body.server ?? null,
-          adminEmail: body.admin_email ?? inventedEmail(body.slug),
-        };
-        const created = await tenants.create(tenant, {
+        const created = await tenants.create(newTenantOf(body, defaults), {
           ...operator,
           rawBody: JSON.stringify(body),
         });
@@ -139,7 +131,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
     ),
 
     route('GET', '/api/admin/tenants/{slug}', {}, async (_operator: Operator, { params }) => {
-      return resource(200, (await tenants.find(slugOf(params.slug))) ?? notFound());
+      return resource(200, (await tenants.find(slugParam(params.slug))) ?? notFound());
     }),
 
     route(
@@ -147,7 +139,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       '/api/admin/tenants/{slug}/export',
       {},
       async (_operator: Operator, { params }) => {
-        const slug = slugOf(params.slug);
+        const slug = slugParam(params.slug);
         return download(archiveFile(slug), (await tenants.exportOf(slug)) ?? notFound());
       },
     ),
@@ -157,7 +149,12 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       '/api/admin/tenants/{slug}',
       { body: tenantPatch, checksPreconditions: true },
       async ({ requestId }: Operator, { params, body, assertChangeable }) => {
-        const tenant = await tenants.patch(slugOf(params.slug), body, requestId, assertChangeable);
+        const tenant = await tenants.patch(
+          slugParam(params.slug),
+          body,
+          requestId,
+          assertChangeable,
+        );
         return resource(200, tenant ?? notFound());
       },
     ),
@@ -167,7 +164,7 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
       '/api/admin/tenants/{slug}',
       { checksPreconditions: true },
       async (operator: Operator, { params, assertChangeable }) => {
-        const slug = slugOf(params.slug);
+        const slug = slugParam(params.slug);
         // A deletion takes long. A change of the tenant in the meantime is deleted with it.
         assertChangeable?.((await tenants.find(slug)) ?? notFound());
         const receipt = (await tenants.remove(slug, operator.requestId)) ?? notFound();
@@ -178,7 +175,19 @@ export function tenantRoutes(tenants: TenantLifeCycle, defaults: TenantDefaults)
   ];
 }
 
+function newTenantOf(
+  { admin_email: address, ...body }: v.InferOutput<ReturnType<typeof newTenantFields>>,
+  defaults: TenantDefaults,
+): NewTenant {
+  return {
+    ...body,
+    isolation: body.isolation ?? defaults.isolation,
+    server: body.server ?? null,
+    adminEmail: address ?? inventedEmail(body.slug),
+  };
+}
+
 /** The slug in a path. @throws {Refusal} `not_found` for a text that is none. */
-export function slugOf(text: string): Slug {
+export function slugParam(text: string): Slug {
   return parseSlug(text) ?? notFound();
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { restoreTenant } from '../../../src/control_plane/archive/restore_tenant.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
+import { findingLine } from '../../../src/control_plane/doctor/finding.ts';
 import { References } from '../../../src/control_plane/doctor/reference.ts';
 import { captureOf } from '../../../src/control_plane/moves/change_capture.ts';
 import { removeFence } from '../../../src/control_plane/moves/fence.ts';
@@ -270,7 +270,7 @@ describe('a tenant that is restored', () => {
       const onStep = async (step: ReplaceStep) => {
         if (step !== 'replaced' && step !== 'dropped') return;
         const findings = await examine(fixture.services, { databases: 1, references });
-        found.push(...findings.filter((one) => one.database.startsWith(database)).map(lineOf));
+        found.push(...findings.filter((one) => one.database.startsWith(database)).map(findingLine));
       };
       await restore(slug, { onStep });
       assert.deepEqual(found, []);

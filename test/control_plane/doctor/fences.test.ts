@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { type Finding, lineOf } from '../../../src/control_plane/doctor/finding.ts';
+import { type Finding, findingLine } from '../../../src/control_plane/doctor/finding.ts';
 import { References } from '../../../src/control_plane/doctor/reference.ts';
 import { type IsolationModeName, isolationModes } from '../../../src/isolation/modes.ts';
 import type { Db, TenantRef } from '../../../src/kernel/ports.ts';
@@ -44,7 +44,7 @@ describe('the fence of a tenant', () => {
     return found.filter((one) => one.database.startsWith(database));
   }
 
-  const assertNone = async () => assert.deepEqual((await findings()).map(lineOf), []);
+  const assertNone = async () => assert.deepEqual((await findings()).map(findingLine), []);
 
   const run = (database: string, text: string) =>
     lookInto(fixture.services.fleet.installation.adminUrlOf({ server: 'main', database }), (sql) =>

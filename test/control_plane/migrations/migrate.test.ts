@@ -8,8 +8,8 @@ import type { Sql } from 'postgres';
 import { readConfig } from '../../../src/config.ts';
 import {
   type MigrateOptions,
+  type MigrationProgress,
   migrateFleet,
-  type Progress,
 } from '../../../src/control_plane/migrations/migrate.ts';
 import { lowestOf, migrationStatus } from '../../../src/control_plane/migrations/status.ts';
 import { schemaVersion } from '../../../src/control_plane/provisioning/tenant_schema.ts';
@@ -70,7 +70,7 @@ describe('migrateFleet()', () => {
     await spoil(services, 'schema-one');
     assert.equal((await statusOf(services)).behind.length, 6);
 
-    const progress: Progress[] = [];
+    const progress: MigrationProgress[] = [];
     const first = await migrate(services, (step) => progress.push(step));
     assert.deepEqual(
       first.failed.map(({ name }) => name),
@@ -91,7 +91,7 @@ describe('migrateFleet()', () => {
   it('migrates only the remaining tenants in a second run', async () => {
     const services = await servicesNow();
     await fix(services, 'schema-one');
-    const progress: Progress[] = [];
+    const progress: MigrationProgress[] = [];
     assert.deepEqual(await migrate(services, (step) => progress.push(step)), {
       migrated: 1,
       failed: [],
@@ -288,7 +288,7 @@ async function remove({ onboarding }: Services, slug: string): Promise<void> {
 
 function migrate(
   { fleet, control, jobs }: Services,
-  onProgress: (progress: Progress) => void = () => {},
+  onProgress: (progress: MigrationProgress) => void = () => {},
   wish: Partial<Pick<MigrateOptions, 'canary' | 'filter' | 'prepare'>> = {},
 ) {
   const { heartbeatTimeoutMs } = limits.processes;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
+import { findingLine } from '../../../src/control_plane/doctor/finding.ts';
 import { References } from '../../../src/control_plane/doctor/reference.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { migrateFleet } from '../../../src/control_plane/migrations/migrate.ts';
@@ -92,7 +92,7 @@ describe('while a tenant moves', () => {
     const { database } = fixture.services.fleet.installation;
     const look = async () => {
       const findings = await examine(fixture.services, { databases: 1, references });
-      return findings.filter((one) => one.database.startsWith(database)).map(lineOf);
+      return findings.filter((one) => one.database.startsWith(database)).map(findingLine);
     };
     const onStep = async (step: MoveStep) => {
       if (steps.includes(step)) found.set(step, await look());
@@ -139,7 +139,7 @@ describe('while a tenant moves', () => {
     });
     try {
       const findings = await examine({ fleet: { ...fleet, admin }, pools }, { databases: 1 });
-      examined = findings.filter(({ database }) => database === own).map(lineOf);
+      examined = findings.filter(({ database }) => database === own).map(findingLine);
     } finally {
       looked.resolve();
       await move;

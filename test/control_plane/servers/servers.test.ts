@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../../src/config.ts';
 import { importTenant } from '../../../src/control_plane/archive/import_tenant.ts';
 import { examine } from '../../../src/control_plane/doctor/doctor.ts';
-import { lineOf } from '../../../src/control_plane/doctor/finding.ts';
+import { findingLine } from '../../../src/control_plane/doctor/finding.ts';
 import { queryFleet } from '../../../src/control_plane/fleet_query.ts';
 import { rotateSeals } from '../../../src/control_plane/keys/rotate_seals.ts';
 import { asOwner } from '../../../src/control_plane/keys/seal_keys.ts';
@@ -189,7 +189,7 @@ describe('servers', () => {
     const isOurs = (name: string) => name === main || name.startsWith(`${main}_`);
     return found
       .filter(({ check, database }) => check !== 'foreign_database_open' || isOurs(database))
-      .map(lineOf);
+      .map(findingLine);
   }
 
   it('give the doctor no finding', async () => assert.deepEqual(await findings(), []));
