@@ -137,10 +137,24 @@ describe('the structure of src', () => {
   it('compares isolation modes nowhere but in src/isolation', () => {
     const name = "'(?:shared|schema|database)'";
     const comparison = new RegExp(
-      `isolation\\b[^\\n]{0,20}(?:=|<>|\\bin\\b)\\s*\\(?${name}|[!=]==\\s*'shared'|case 'shared':`,
+      [
+        `isolation\\b[^\\n]{0,20}(?:=|<>|\\bin\\b)\\s*\\(?${name}`,
+        `(?:[!=]==|\\bcase|includes\\()\\s*${name}`,
+        `${name}\\s*[!=]==`,
+        `\\[${name}[^\\n]*\\]\\.includes`,
+      ].join('|'),
     );
-    assert.match("if (tenant.isolation === 'shared') return", comparison);
-    assert.match("where isolation = 'database'", comparison);
+    for (const text of [
+      "if (tenant.isolation === 'shared') return",
+      "where isolation = 'database'",
+      "if (mode === 'schema')",
+      "if ('database' !== mode.name)",
+      "case 'database':",
+      "['schema', 'database'].includes(mode)",
+      "modes.includes('schema')",
+    ]) {
+      assert.match(text, comparison);
+    }
     const comparing = modules
       .filter(({ path, text }) => partOf(path) !== 'isolation' && comparison.test(text))
       .map(({ path }) => path);
