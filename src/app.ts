@@ -72,7 +72,7 @@ export type AppOptions = {
   config: Config;
   adminUrl: string;
   log: Log;
-  /** What this process keeps by the slugs of tenants. */
+  /** The metric series of tenants, by slug. */
   labels: TenantLabels;
   /** Changes the kernel's parts, for the proofs that run without one of them. */
   alter?: Alter | undefined;

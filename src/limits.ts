@@ -1,6 +1,6 @@
 /**
- * Every limit, in groups like the folders of `src`: everything that grows or waits has a limit here, with
- * its unit in its name. A number without a unit is a count.
+ * The limits, in groups like the folders of `src`: everything that grows or waits has one, with its unit in its
+ * name. A number without a unit is a count. Sizes of pages and buffers stand beside the code that reads them.
  */
 
 const seconds = 1_000;
@@ -201,8 +201,8 @@ export const limits = {
   connections: {
     ...pool,
     /**
-     * With 4 connections and calls of 30 ms, the last of these is served within `waitLimitMs`. If calls are
-     * slower, more waiting ones would only be refused. 8 such tenants use up `admission.requests`.
+     * With 4 connections and calls of 30 ms, the last one is served within `waitLimitMs`; with slower calls, more
+     * waiting ones would be refused anyway. 8 tenants at this bound use up `admission.requests`.
      */
     waitingPerTenant: 128,
     waiting: 4_096,

@@ -17,7 +17,7 @@ import {
 
 const exitConfig = 78;
 
-/** What a command works with. */
+/** The resources of a command, which are closed at its end. */
 type Opened = { close(): void };
 
 /** The work of a command. Resolves with the exit code. */

@@ -3,7 +3,7 @@ import { oneLine } from '../control_plane/doctor/one_line.ts';
 import type { Summed } from '../control_plane/doctor/summed.ts';
 import { printable } from '../kernel/printable_text.ts';
 
-/** What is wrong and where, and how it is put right, in printable characters. */
+/** Returns a finding, its place and its fix in printable characters. */
 export function findingLines(finding: Summed): string[] {
   const { check, severity, where, what, fix, database, more } = finding;
   const others = more === 0 ? '' : ` (the same in ${count(more, 'more database')})`;

@@ -4,7 +4,7 @@ import { isolationModes } from '../isolation/modes.ts';
 import { parseSlug, type Slug } from '../kernel/tenant.ts';
 import { UsageError } from './arguments.ts';
 
-/** What a condition on each field means. */
+/** The filter for a value of each field. */
 const fields: Readonly<Record<string, (value: string) => TenantFilter>> = {
   plan: (plan) => ({ plan }),
   isolation: (isolation) => ({ isolation: modeOf(isolation) }),

@@ -15,6 +15,6 @@ export async function settleAll(
   const [first, ...others] = [...known, ...failed];
   if (first === undefined) return;
   const reason = first instanceof Error ? first.message : String(first);
-  const more = others.length === 0 ? '' : `, and ${others.length} more failures`;
+  const more = others.length === 0 ? '' : `, and ${others.length} more`;
   throw new AggregateError([first, ...others], `Cannot ${what}: ${reason}${more}`);
 }

@@ -86,8 +86,8 @@ export class ClientConnection {
 
   /**
    * Resolves when the system has taken the whole reply, or the connection is closed. When a connection closes,
-   * node emits nothing for a reply that waits behind another. At least `limitMs` after its turn, and at most
-   * twice that, the connection is destroyed.
+   * node emits nothing for a reply that waits behind another. If its client takes nothing for `limitMs`, which is
+   * examined once in that time, the connection is destroyed.
    */
   untilSent(outgoing: ServerResponse, limitMs: number): Promise<void> {
     return this.#until(outgoing, 'finish', limitMs);
@@ -126,7 +126,7 @@ export class ClientConnection {
   }
 }
 
-/** Bytes that wait for the client: until when, and what is called when they wait no more. */
+/** Bytes that wait for the client: their time limit, and the function that ends the wait. */
 type Unsent = { resolve(): void; limit: NodeJS.Timeout };
 
 function end({ resolve, limit }: Unsent): void {

@@ -157,8 +157,8 @@ function sizeOf({ body }: Reply): number {
 
 /**
  * Handles a request when its connection's order of requests allows it, and returns its reply; an error becomes a
- * problem. Otherwise nothing is awaited before the handler is called, because the next request may be in the same
- * packet. With a head, the request has its place in that order.
+ * problem. Nothing else is awaited before the handler is called: the next request may be in the same packet. A
+ * request whose head could be read has its place in that order, and the caller must take it out of there.
  */
 async function handleInOrder(
   raw: RawExchange,

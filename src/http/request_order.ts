@@ -33,7 +33,7 @@ export class RequestOrder {
     while (this.#waiting[0] && this.#admits(this.#waiting[0].safe)) this.#startNext();
   }
 
-  /** Starts all: nothing more of a closed connection could let them run. */
+  /** Starts all waiting requests: the connection is closed, so no `leave` would start them. */
   closed(): void {
     while (this.#waiting.length > 0) this.#startNext();
   }

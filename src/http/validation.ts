@@ -30,9 +30,9 @@ export function parseFields<Output>(
 
 /**
  * The fields of a query string. An unknown parameter is refused, because a misspelt filter would show
- * everything; one sent twice, because either could be meant.
+ * everything. One that is sent twice is refused, because it is unclear which value is meant.
  *
- * @throws {Refusal} `invalid_input`, also for what is no percent-encoded UTF-8.
+ * @throws {Refusal} `invalid_input`, also for text that is not percent-encoded UTF-8.
  */
 export function parseQuery<Output>(
   fields: Fields<Output>,

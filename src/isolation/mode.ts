@@ -14,8 +14,8 @@ export interface IsolationMode {
   /** Whether a tenant may live on any server. Tables of other modes are on the main server. */
   readonly hasServers: boolean;
   /**
-   * Placements that the mode's tenants share; none where each tenant has its own. They exist before their
-   * first tenant and after their last.
+   * Placements that the mode's tenants share; empty if each tenant has its own. They exist even without a
+   * tenant.
    */
   commonPlacements(): readonly Placement[];
   /** Returns where the tenant's tables are. Tenants of one schema are migrated together. */

@@ -15,7 +15,7 @@ export const stages = [
 /** The name of a stage. */
 export type Stage = (typeof stages)[number];
 
-/** What a stage has decided, by name. */
+/** The facts that a stage has decided, by name. */
 export type Facts = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Receives the reports on one request. */

@@ -170,7 +170,7 @@ export class ConnectionPool {
     return this.#isWithinShare(request) ? this.#take(request) : null;
   }
 
-  /** Counts the wait, whether a connection is lent or refused. */
+  /** Counts the time of a call that waits, also when it ends in a refusal. */
   async #waitCounted(request: ConnectionRequest): Promise<ReadBatch> {
     const sinceMs = performance.now();
     const lent = this.#wait(request);

@@ -1,9 +1,8 @@
 /**
  * Batches of reads that share a connection, one behind the other, which saves client and server most of
- * the work. While a batch is running the next one fills. It is sent when the running one has ended; if a
- * connection is idle, also when it is full itself, or when the running one stalls. Each read waits for
- * those before it, so only short ones should share: a tenant that was slow a moment ago has its connections
- * to itself.
+ * the work. While one batch runs, the next one fills. It is sent when the running one has ended, or, if a
+ * connection is idle, when it is full or the running one has stalled. Each read waits for those before it,
+ * so only short ones should share: the statements of a tenant that was slow a moment ago do not.
  */
 import { LRUCache } from 'lru-cache';
 import type { Connection } from './connection.ts';

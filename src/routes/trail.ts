@@ -17,7 +17,7 @@ const usageQuery = v.object({
 /** Writes collected counts, so that a reader sees the latest requests. */
 export type GatheredUsage = { flush(): Promise<void> };
 
-/** Writes the denials that one tenant may read: its readers must not cause rows for other tenants. */
+/** Writes the collected denials of one tenant only: reading a trail must not write rows for other tenants. */
 export type GatheredDenials = { flushOf(reader: Tenant): Promise<void> };
 
 /** Hides the positions of events, which count those of all tenants. */

@@ -21,7 +21,7 @@ import { limits } from '../limits.ts';
 import type { Log } from '../observability/log.ts';
 import type { Services } from '../services.ts';
 
-/** What a process keeps by the slugs of tenants: of at most some hundred. */
+/** The metric series of tenants, by slug: at most `limits.metrics.tenants`. */
 export type TenantLabels = { names(): string[]; forget(slug: string): void };
 
 type MaintenanceOptions = { log: Log; heartbeat: Heartbeat; labels: TenantLabels };

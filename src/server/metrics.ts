@@ -32,13 +32,15 @@ export function registerMetrics(metrics: Prometheus, { app, server, build }: Met
   );
   metrics.gauge(
     'kennel_guesses_waiting',
-    'Refusals of guessed credentials that are delayed',
+    'Replies to wrong credentials that are delayed',
     () => throttle.stats.waiting,
   );
   metrics.gauge('kennel_limiter_degraded', '1 while this process limits without Redis', () =>
     Number(limiter.degraded()),
   );
-  metrics.gauge('kennel_limiter_buckets', 'Budgets kept in this process', () => limiter.buckets());
+  metrics.gauge('kennel_limiter_buckets', 'Token buckets kept in this process', () =>
+    limiter.buckets(),
+  );
   metrics.gauge('kennel_denials_held', 'Denials not written yet', () => denials.stats.held);
   metrics.counter(
     'kennel_denials_dropped_total',
@@ -67,7 +69,7 @@ function fleet(metrics: Prometheus, { maintenance }: App): void {
   );
   metrics.gauge(
     'kennel_tenants_ahead',
-    'Tenants of a newer schema version than this process has migrations',
+    'Tenants whose schema version is newer than the migrations of this process',
     () => maintenance.stats.ahead,
   );
   metrics.gauge(

@@ -1,4 +1,7 @@
-/** Archives as files: readable only by their owner, and never half-written under their name. */
+/**
+ * Archives as files: readable only by their owner, and never half-written under their name. On a file system
+ * without hard links an empty file may be there for a moment.
+ */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, rmSync } from 'node:fs';
 import { type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /** Exports that are recorded in the audit trail once they are certain to begin, and before their first byte leaves. */
 import type { Actor } from '../../kernel/audit_event.ts';
-import { Refusal, unavailable } from '../../kernel/errors.ts';
+import { notFound, Refusal, unavailable } from '../../kernel/errors.ts';
 import type { Db, Sql, TenantRef } from '../../kernel/ports.ts';
 import type { Slug } from '../../kernel/tenant.ts';
 import { recordChange } from '../audit/record.ts';
@@ -106,7 +106,7 @@ export class TenantExports {
         where id = ${tenant.id} and status in ('active', 'suspended')
         for no key update`;
       // Its deletion may have begun before the snapshot: then rows are missing.
-      if (!present) throw new Refusal('not_found', { detail: 'Not found' });
+      if (!present) notFound();
       if (everyMs > 0) await assertAllowed(sql, tenant.id, everyMs);
       const details = { with_keys: withKeys };
       await recordChange(sql, {

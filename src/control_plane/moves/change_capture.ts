@@ -107,7 +107,9 @@ export class ChangeCapture {
       await pause(fenceRetryMs);
       await onLifted();
     }
-    throw new Error('Cannot stop the writes of the tenant: its transactions are too long');
+    throw new Error(
+      'Cannot stop the writes of the tenant: its transactions take too long; try again later',
+    );
   }
 
   async #raiseFence(): Promise<boolean> {

@@ -14,7 +14,7 @@ type FenceChange = {
   guard?: string;
 };
 
-/** Makes the placement's database refuse all other generations than that of the placement. */
+/** Makes the database of a placement accept only contexts of the placement's generation. */
 export async function admitOnly(
   fleet: Fleet,
   placement: Placement,

@@ -195,7 +195,9 @@ export class MoveJob implements Job {
       growing = changes > before ? growing + 1 : 0;
       before = changes;
     }
-    throw new Error('Cannot move the tenant: it writes faster than its rows can be copied');
+    throw new Error(
+      'Cannot move the tenant: it writes faster than its rows can be copied; try again when it writes less',
+    );
   }
 
   /** @returns when the writes were stopped. */

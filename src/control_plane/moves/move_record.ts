@@ -257,7 +257,7 @@ export function assertingOwned({ id, owner }: OwnedMove): string {
     end $$`;
 }
 
-const takenOver = 'Cannot go on: another process has taken the move over';
+const takenOver = 'Cannot continue: another process has taken the move over';
 
 function assertFound(rows: readonly object[]): void {
   if (rows.length === 0) throw new Error(takenOver);

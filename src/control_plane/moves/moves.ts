@@ -4,7 +4,7 @@
  * and of key rotations, so these are refused too. A job whose process was killed, or hangs, is undone or
  * completed by the next recovery.
  */
-import { Refusal } from '../../kernel/errors.ts';
+import { notFound } from '../../kernel/errors.ts';
 import type { Db, TenantRef } from '../../kernel/ports.ts';
 import type { Slug, TenantId } from '../../kernel/tenant.ts';
 import type { Connection } from '../../postgres/connection.ts';
@@ -208,7 +208,7 @@ export class Moves {
    */
   async #finishing(move: MoveRow, connection: Connection, work: Running['work']): Promise<void> {
     const assertLocked = () => {
-      if (!connection.live) throw new Error('Cannot go on: the lock of the tenant was lost');
+      if (!connection.live) throw new Error('Cannot continue: the lock of the tenant was lost');
     };
     try {
       await work(move, assertLocked);
@@ -231,7 +231,7 @@ export class Moves {
     if (state === 'switched' || state === 'done') return;
     if (state === 'failed') throw error;
     throw new Error(
-      `Cannot tell the outcome: ${messageOf(error)}; a running server undoes or completes the ${move.kind} within a minute`,
+      `Cannot determine the outcome: ${messageOf(error)}; a running server undoes or completes the ${move.kind} within a minute`,
     );
   }
 
@@ -289,8 +289,7 @@ export class Moves {
       select id, isolation, server, generation, schema_version as version
       from control.tenants
       where slug = ${slug} and status in ('active', 'suspended')`;
-    if (!tenant) throw new Refusal('not_found', { detail: 'Not found' });
-    return tenant;
+    return tenant ?? notFound();
   }
 
   async #viewOf(slug: Slug): Promise<MoveView> {

@@ -50,8 +50,8 @@ export class TenantSession {
   }
 
   /**
-   * Waits for transactions of a process that was killed, or hangs: Postgres ends a statement although the process is
-   * gone. Each transaction of a move holds this lock. Those that wait for their process are ended: it has lost its move.
+   * Waits until no transaction of a process that was killed or hangs is running: Postgres finishes a statement although
+   * its process is gone. Each transaction of a move holds a lock, which this waits for; idle ones are terminated.
    *
    * @param work is done before any of them can begin.
    */

@@ -158,7 +158,7 @@ export function catchUp(
       if (isLast) await advanceNumbers(write, tablesOf(groups));
       return applied.reduce((count, { page }) => count + page.changes, 0);
     });
-    // In a transaction that only reads, because no other move can lock tables that this one has written to.
+    // In a second transaction, which writes nothing: locks of rows would hold up the triggers of other moves until its end.
     if (comparesAll) await destination.write((write) => compareAll(read, write, transfer));
     // The snapshot's own changes: later ones are not seen, and stay.
     if (changes > 0) await read(statementOf(`delete from "${capture}".changes`));

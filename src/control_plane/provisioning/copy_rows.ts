@@ -1,8 +1,7 @@
 /**
  * Deletes or copies all rows of one tenant, as the owner in the tenant's context: in pages in the order of the key,
- * with rests between them, because a long statement would slow down the requests of others. Rows that are deleted
- * already, and that an older snapshot keeps, are not read again for each page if the key's order can be an index
- * condition.
+ * with rests between them, because a long statement would slow down the requests of others. Each page starts in the
+ * index behind the last key, where the key's order allows it, so it does not read the dead rows of earlier pages again.
  */
 import type { Sql } from '../../kernel/ports.ts';
 import { identifier, repeatedStatement, statementOf } from '../generated_sql.ts';
@@ -166,7 +165,7 @@ export async function assertCount(sql: Sql, name: string, expected: number): Pro
   const rows = await countIn(sql, identifier(name));
   if (rows === expected) return;
   throw new Error(
-    `Cannot load the rows: "${name}" has ${rows} rows instead of ${expected}, so others were added at the same time`,
+    `Cannot load the rows: "${name}" has ${rows} rows instead of ${expected}: rows were added or removed at the same time; try again`,
   );
 }
 

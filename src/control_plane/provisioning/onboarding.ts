@@ -59,7 +59,7 @@ export type OnboardingParts = {
   recoveryBatchSize: number;
 };
 
-/** What a new tenant begins with: by default a sample pet and an admin, or else the rows of an archive. */
+/** The contents of a new tenant: by default a sample pet and an admin, or else the rows of an archive. */
 export type Contents = {
   /** Makes the placement and its rows. Returns the schema version of its tables. */
   provision(tenant: TenantRow): Promise<number>;

@@ -6,7 +6,7 @@ import { deletionOrder, readTenantTables } from './tenant_tables.ts';
 /** A column with its type as SQL. */
 export type StoredColumn = {
   name: string;
-  /** A qualified name, so that no modifier cuts a value in a cast; but see `isOwnType`. */
+  /** The qualified name without a modifier: a cast to `varchar(3)` would cut values. Not qualified if `isOwnType`. */
   type: string;
   /** The type was made in the schema of the table. Its name is not qualified: the schema differs between placements. */
   isOwnType?: boolean;
@@ -14,7 +14,7 @@ export type StoredColumn = {
   identity?: 'always' | 'by default' | null;
 };
 
-/** A table as work that copies its rows needs it. */
+/** A table, as far as copying its rows depends on it. */
 export type StoredTable = {
   name: string;
   /** Without `tenant_id`, and without those that Postgres computes. */

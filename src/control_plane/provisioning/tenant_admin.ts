@@ -131,7 +131,11 @@ export class TenantAdmin {
         set requests_per_hour = excluded.requests_per_hour, burst = excluded.burst,
           updated_at = now()
         returning xmax = 0 as created`;
-      if (assertChangeable && !known && !row?.created) throw new Refusal('precondition_failed');
+      if (assertChangeable && !known && !row?.created) {
+        throw new Refusal('precondition_failed', {
+          detail: `The plan "${name}" was made meanwhile; read it again`,
+        });
+      }
       const details = { plan: name, requests_per_hour: requestsPerHour, burst };
       await this.#record(sql, 'plan_changed', null, requestId, details);
       return row?.created ?? false;

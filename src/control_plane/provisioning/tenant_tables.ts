@@ -86,9 +86,8 @@ function eachTable(
 }
 
 /**
- * `pg_get_expr` locks the table whose default or policy it prints, so a sub-select with one row reads that of each
- * table. With a join, or EXISTS, the planner might read those of all tenants, and placements that are created at the same time would
- * wait for each other.
+ * Read by a sub-select for each table: `pg_get_expr` locks the table whose default or policy it prints, and with a
+ * join or EXISTS the planner might read, and so lock, the tables of all tenants.
  */
 const guard: Examination = {
   facts: `
@@ -261,10 +260,10 @@ export function deletionOrder(tables: readonly TenantTable[]): string[][] {
   return groups;
 }
 
-/** A cycle that no table outside of it refers to. Each of the tables is referred to by another one. */
+/** Returns a cycle that no other table refers to. Each of the tables is referred to by another one. */
 function firstCycle(tables: readonly TenantTable[]): string[] {
   const reached = tables.map(({ name }) => ({ name, names: reachedFrom(name, tables) }));
-  // A table outside of the cycle that refers to it would reach more.
+  // A table that refers to the cycle from outside would reach more tables.
   const [first] = reached.toSorted((one, other) => other.names.size - one.names.size);
   return reached.filter(({ names }) => first && names.has(first.name)).map(({ name }) => name);
 }

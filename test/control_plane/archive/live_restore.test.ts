@@ -108,7 +108,7 @@ describe('a tenant that is restored', () => {
     // Then the restore itself has not failed: the switch was committed.
     await assert.rejects(
       killed,
-      step === 'switched' ? /^Error: killed$/ : /Cannot tell the outcome: /,
+      step === 'switched' ? /^Error: killed$/ : /Cannot determine the outcome: /,
     );
   }
 

@@ -64,7 +64,7 @@ describe('a move that is killed', () => {
     const killed = fixture.move(slug, to, { by: victim.moves, onStep });
     // Then the move itself has not failed: the switch was committed.
     const isSwitched = step === 'switched';
-    await assert.rejects(killed, isSwitched ? /^Error: killed$/ : /Cannot tell the outcome: /);
+    await assert.rejects(killed, isSwitched ? /^Error: killed$/ : /Cannot determine the outcome: /);
     if (isSwitched) assert.equal((await fixture.view(slug))?.state, 'switched');
   }
 
