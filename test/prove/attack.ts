@@ -13,7 +13,8 @@ export type Attack = {
   name: string;
   /**
    * Layers that each stop the attack alone, in the order in which it meets them: without all of
-   * them it breaches. A setting that is absent does not offer the attack.
+   * them it breaches. A setting that is absent does not offer the attack. Without layers it is tried on the whole
+   * server alone: another setting has its control.
    */
   layers: Readonly<Partial<Record<Setting, readonly LayerName[]>>>;
   run(attempt: Attempt): Promise<unknown>;

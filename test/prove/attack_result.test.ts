@@ -41,6 +41,10 @@ describe('variantsOf()', () => {
   it('has two variants for a single layer', () => {
     assert.deepEqual(variantsOf(['seal']), [[], ['seal']]);
   });
+
+  it('has the whole server alone when another setting has the control', () => {
+    assert.deepEqual(variantsOf([]), [[]]);
+  });
 });
 
 describe('attackResultOf()', () => {
@@ -70,6 +74,15 @@ describe('attackResultOf()', () => {
     const result = found({ resolution: breached });
     assert.match(result.fault ?? '', /^"authorization" alone does not stop it/);
     assert.equal(exitCodeOf([result]), 1);
+  });
+
+  it('needs no control when another setting has it, and fails all the same for a breach', () => {
+    const guardedOnly = { name: attack.name, layers: { restored: [] } };
+    const result = attackResultOf(guardedOnly, 'restored', () => stopped('404'));
+    assert.equal(result.control, null);
+    assert.equal(exitCodeOf([result]), 0);
+    assert.match(summaryOf([result], 1), /, 1 runs stopped, 0 breaches, all controls breached, /);
+    assert.equal(exitCodeOf([attackResultOf(guardedOnly, 'restored', () => breached)]), 1);
   });
 
   it('succeeds when every layer stops the attack and the control is breached', () => {

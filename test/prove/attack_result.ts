@@ -25,8 +25,8 @@ export type AttackResult = {
   behind: readonly LayerName[];
   guarded: Outcome;
   alone: readonly { layer: LayerName; outcome: Outcome }[];
-  /** Without any of the layers. */
-  control: Outcome;
+  /** Without any of the layers; null when another setting has the control. */
+  control: Outcome | null;
   /** Why the whole run fails; null when all runs ended as expected. */
   fault: string | null;
 };
@@ -34,9 +34,10 @@ export type AttackResult = {
 /** Layers that are off. */
 export type Without = readonly LayerName[];
 
-/** The runs that an attack needs: on the whole server, with each layer alone, and without any. */
+/** The runs that an attack needs: on the whole server and, if it has layers, with each alone and without any. */
 export function variantsOf(layers: Without): Without[] {
   const alone = layers.map((layer) => layers.filter((other) => other !== layer));
+  if (layers.length === 0) return [[]];
   return layers.length === 1 ? [[], layers] : [[], ...alone, layers];
 }
 
@@ -47,7 +48,7 @@ export function attackResultOf(
 ): AttackResult {
   const all = layers[setting] ?? [];
   const guarded = outcomeOf([]);
-  const control = outcomeOf(all);
+  const control = all.length === 0 ? null : outcomeOf(all);
   const alone = all.map((layer) => ({
     layer,
     outcome: outcomeOf(all.filter((other) => other !== layer)),
@@ -70,5 +71,5 @@ function faultIn({ guarded, alone, control }: Pick<AttackResult, 'guarded' | 'al
   if (guarded.breach !== null) return `BREACH: ${guarded.breach}`;
   const weak = alone.find(({ outcome }) => outcome.breach !== null);
   if (weak) return `"${weak.layer}" alone does not stop it: ${weak.outcome.breach}`;
-  return control.breach === null ? 'proves nothing: its control was not breached' : null;
+  return control?.breach === null ? 'proves nothing: its control was not breached' : null;
 }

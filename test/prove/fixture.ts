@@ -45,7 +45,9 @@ export async function renewRows({
   const petId = randomUUID();
   await superuser.run(
     placement,
-    `delete from visits;
+    // Without the triggers of a move, which would refuse the rows.
+    `set local session_replication_role = replica;
+     delete from visits;
      delete from pets where tenant_id = '${id}';
      insert into pets (tenant_id, id, name, species)
      values ('${id}', '${petId}', '${mark}', 'dog'),
@@ -69,6 +71,7 @@ export async function renewRows({
  */
 export async function rowsOfVictim({
   victim,
+  moving,
   superuser,
   accountPlacement,
 }: Lab): Promise<string[]> {
@@ -77,14 +80,42 @@ export async function rowsOfVictim({
     placement,
     `${rowsOf(['pets', 'visits'], `tenant_id = '${id}'`)} union all ${rowsOf(['pg_authid'], login(placement))}`,
   );
+  for (const place of moving?.places ?? []) {
+    own.push(...(await superuser.ask(place, rowsOf(['pets', 'visits'], `tenant_id = '${id}'`))));
+  }
+  if (moving && moving.captureTables.length > 0) {
+    const { firstPlacement } = victim;
+    own.push(...(await superuser.ask(firstPlacement, rowsOf(moving.captureTables, 'true'))));
+  }
   const account = await superuser.ask(
     accountPlacement,
-    `${rowsOf(['users', 'api_keys', 'settings'], `tenant_id = '${id}'`)}
+    `${rowsOf(['users', 'api_keys', 'settings', 'moves', 'kernel.fences'], `tenant_id::text = '${id}'`)}
      union all ${rowsOf(['tenants'], `id = '${id}'`)}
      union all ${rowsOf(['audit_events'], `tenant_id = '${id}' and audience = 'tenant'`)}
      union all ${rowsOf(['pg_authid'], login(accountPlacement))}`,
   );
   return [...own, ...account].sort();
+}
+
+/** Marks the rows that only the control plane reads: what is recorded of the victim's move, and a fence. */
+export async function markMove({
+  victim,
+  moving,
+  superuser,
+  accountPlacement,
+  mark,
+}: Lab): Promise<void> {
+  await superuser.run(
+    accountPlacement,
+    `update moves set error = '${mark}' where tenant_id = '${victim.id}';
+     insert into kernel.fences (tenant_id, generation) values ('${mark}', '1')`,
+  );
+  const [changes] = moving?.captureTables ?? [];
+  if (!changes) return;
+  await superuser.run(
+    victim.firstPlacement,
+    `insert into ${changes} (name, key) values ('pets', '${mark}')`,
+  );
 }
 
 /** The object that a layer guards must exist both with and without the layer. */
@@ -134,7 +165,7 @@ function login({ login: name }: Placement): string {
   return `rolname = '${name}'`;
 }
 
-function rowsOf(tables: string[], condition: string): string {
+function rowsOf(tables: readonly string[], condition: string): string {
   return tables
     .map((table) => {
       const row = `'${table} ' || to_jsonb(entry)::text`;

@@ -18,10 +18,18 @@ import { type Client, type Onboarded, onboard, operatorOf } from '../support/cli
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { adminToken } from '../support/kennel.ts';
 import { lookInto } from '../support/sql.ts';
-import { addVictimData, installTraps, renewRows, rowsOfVictim, takeOff } from './fixture.ts';
+import {
+  addVictimData,
+  installTraps,
+  markMove,
+  renewRows,
+  rowsOfVictim,
+  takeOff,
+} from './fixture.ts';
 import { type LabServer, openLabServer } from './lab_server.ts';
 import type { LayerName } from './layer.ts';
-import { modeOf, type Setting } from './setting.ts';
+import { type MovingVictim, moveVictim } from './moving_victim.ts';
+import { firstModeOf, isMoving, type MovingSetting, modeOf, type Setting } from './setting.ts';
 import { Superuser } from './superuser.ts';
 
 export type LabTenant = Onboarded & { placement: Placement };
@@ -34,7 +42,7 @@ export type Victim = LabTenant & {
   /** A user of the victim who is not an admin. */
   memberKey: string;
   revokedKey: string;
-  /** Where its rows were at first; it has moved from there in the setting `servers`. */
+  /** Where its rows were at first; it has moved from there in the setting `servers`, and in those that move it. */
   firstPlacement: Placement;
 };
 
@@ -58,6 +66,7 @@ export class Lab {
   #attacker: LabTenant | null = null;
   #victim: Victim | null = null;
   #victimRef: TenantRef | null = null;
+  #moving: MovingVictim | null = null;
 
   private constructor(
     setting: Setting,
@@ -165,29 +174,51 @@ export class Lab {
     for (const { url } of [...placements, this.accountPlacement]) serving.closeIdle(url);
   }
 
+  /** Its move or its restore; null when it neither moves nor is restored. */
+  get moving(): MovingVictim | null {
+    return this.#moving;
+  }
+
   async close(): Promise<void> {
     await this.server.close();
+    this.#moving?.release();
     await this.superuser.close();
     await this.#database.drop();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
   async #setUp(without: ReadonlySet<LayerName>, second: string | undefined): Promise<void> {
+    const isolation = firstModeOf(this.setting);
     const [victim, attacker] = await Promise.all([
-      this.#onboard('victim', { name: this.mark, admin_email: `${this.mark}@example.com` }),
+      this.#onboard('victim', {
+        ...{ name: this.mark, admin_email: `${this.mark}@example.com`, isolation },
+      }),
       this.#onboard('attacker'),
     ]);
     this.#attacker = attacker;
     this.#victim = await addVictimData(victim, this.mark);
-    if (this.setting === 'servers') await this.#moveVictim(second ?? missing());
+    if (this.setting === 'servers') await this.#toSecondServer(second ?? missing());
+    if (isMoving(this.setting)) await this.#move(this.setting);
     this.#victimRef = await this.#refOf(victim.slug);
     await this.renewVictim();
     await installTraps(this, this.#placements());
     for (const name of without) await this.takeOff(name);
   }
 
+  /** With rows, and with marks in the tables of the control plane that are about its move. */
+  async #move(setting: MovingSetting): Promise<void> {
+    const { services } = this.server.app;
+    const { victim } = this;
+    await this.renewVictim();
+    this.#moving = await moveVictim(setting, {
+      ...{ services, slug: victim.slug, folder: this.#folder },
+    });
+    victim.placement = await this.#placementOf(victim.slug);
+    await markMove(this);
+  }
+
   /** The password in the server's URL is marked. */
-  async #moveVictim(second: string): Promise<void> {
+  async #toSecondServer(second: string): Promise<void> {
     const { fleet, moves } = this.server.app.services;
     const { victim } = this;
     const slug = parseSlug(victim.slug) ?? missing();
@@ -203,12 +234,11 @@ export class Lab {
     victim.placement = await this.#placementOf(victim.slug);
   }
 
-  /** The placements of both tenants: in shared mode they are the same. */
+  /** All places with rows of the two tenants: in shared mode they have the same one. */
   #placements(): Placement[] {
-    const { placement: own } = this.attacker;
-    const { placement: foreign } = this.victim;
-    const same = own.database === foreign.database && own.schema === foreign.schema;
-    return same ? [foreign] : [foreign, own];
+    const all = [this.victim.placement, this.attacker.placement, ...(this.#moving?.places ?? [])];
+    const nameOf = ({ database, schema }: Placement) => `${database} ${schema}`;
+    return [...new Map(all.reverse().map((place) => [nameOf(place), place])).values()].reverse();
   }
 
   async #onboard(slug: string, order: Readonly<Record<string, string>> = {}): Promise<LabTenant> {

@@ -74,6 +74,30 @@ const layers = {
   'row security': { holds: 'forced policies on every table', ...databaseWithout.rowSecurity },
   'tenant keys': { holds: 'keys begin with tenant_id', ...databaseWithout.tenantKeys },
   'key table': { holds: 'only their owner reads the seal keys', ...databaseWithout.keyTable },
+  'closed capture': {
+    holds: 'no serving role has rights on what records the changes of a moving tenant',
+    ...databaseWithout.closedCapture,
+  },
+  'closed archive': {
+    holds: 'no serving role has rights on the rows of an archive beside the tables',
+    ...databaseWithout.closedArchive,
+  },
+  fence: {
+    holds: 'kernel.tenant() accepts no context from before a move',
+    ...databaseWithout.fence,
+  },
+  'fence table': {
+    holds: 'only its owner reads and changes the fences',
+    ...databaseWithout.fenceTable,
+  },
+  'move table': {
+    holds: 'only the control plane reads and changes moves',
+    ...accountWithout.moveTable,
+  },
+  'no advisory locks': {
+    holds: 'handlers take no advisory locks',
+    ...databaseWithout.noAdvisoryLocks,
+  },
   'server table': {
     holds: 'only its owner reads the URLs of servers',
     ...accountWithout.serverTable,

@@ -76,6 +76,17 @@ const withCalls = (...names: string[]) => ({
   control: () => callable(...names),
 });
 
+/** Rights for PUBLIC on schemas whose names a tenant's id is part of. */
+const opened = (names: string, rights: string) => `
+  do $$ declare one text; begin
+    for one in select quote_ident(nspname) from pg_namespace where nspname ~ '${names}'
+    loop
+      execute format('grant usage on schema %s to public', one);
+      execute format('grant ${rights} on all tables in schema %s to public', one);
+      execute format('grant execute on all functions in schema %s to public', one);
+    end loop;
+  end $$`;
+
 export const databaseWithout = {
   ownPlacement: {
     // A session in another tenant's database has to set its context there.
@@ -103,6 +114,7 @@ export const databaseWithout = {
       grant select on pets to public`,
   },
   noSettings: withCalls('set_config'),
+  noAdvisoryLocks: withCalls('pg_advisory_xact_lock_shared'),
   noQueryTexts: withCalls('query_to_xml'),
   noSessionControl: withCalls('pg_terminate_backend'),
   noLogMessages: withCalls('pg_logical_emit_message'),
@@ -133,6 +145,19 @@ export const databaseWithout = {
         drop constraint visits_tenant_id_pet_id_fkey,
         add foreign key (pet_id) references pets (id)`,
     control: () => 'create unique index on users (lower(email))',
+  },
+  closedCapture: { placement: () => opened('^move_', 'all') },
+  closedArchive: { placement: () => opened('_archive$', 'select') },
+  // A tenant's own database has its fence in kernel.tenant(), which the layer "seal" replaces.
+  fence: {
+    placement: ({ schema }: Names) =>
+      schema === schemas.tenant ? '' : 'delete from kernel.fences',
+  },
+  fenceTable: {
+    placement: ({ role, schema }: Names) =>
+      schema === schemas.tenant
+        ? ''
+        : `grant select, insert, update, delete on kernel.fences to "${role}"`,
   },
   keyTable: {
     placement: ({ role }: Names) => `grant select on kernel.seal_keys to "${role}"`,
@@ -185,6 +210,9 @@ export const accountWithout = {
   },
   serverTable: {
     control: ({ roles }: Names) => `grant select on servers to "${roles.account}"`,
+  },
+  moveTable: {
+    control: ({ roles }: Names) => `grant select, update on moves to "${roles.account}"`,
   },
   secretTable: {
     control: ({ roles }: Names) => `grant select on secrets to "${roles.account}"`,

@@ -1,7 +1,7 @@
 /**
  * The part of the leak lab that runs with the tests: all attacks in shared mode, on the whole server and without
- * its layers, some on tenants that have moved, and a few with each layer alone in each mode. `npm run prove` runs
- * the rest.
+ * its layers, some on tenants that have moved, are moved or are restored, and a few with each layer alone in each
+ * mode. `npm run prove` runs the rest.
  */
 
 import assert from 'node:assert/strict';
@@ -14,12 +14,14 @@ import type { Attack } from './attack.ts';
 import type { AttackResult } from './attack_result.ts';
 import { context } from './attacks/context.ts';
 import { ids } from './attacks/ids.ts';
+import { moves } from './attacks/moves.ts';
 import { naming } from './attacks/naming.ts';
 import { servers } from './attacks/servers.ts';
 import { attacks } from './attacks.ts';
 import { attempt, experiment } from './experiment.ts';
 import { Lab } from './lab.ts';
 import type { LayerName } from './layer.ts';
+import type { Setting } from './setting.ts';
 
 const everyRun = [
   'a forged header',
@@ -126,22 +128,36 @@ describe('the server, for a tenant that has moved to a second server', () => {
     });
   }
 
-  const off = new Set<LayerName>();
-  for (const { name, layers, run } of servers) {
-    const on = layers.servers?.filter((layer) => !off.has(layer)) ?? [];
-    for (const layer of on) off.add(layer);
-    // The others have their controls in `npm run prove`.
-    if (on.length === 0) continue;
-    it(`control: ${name} breaches once the last of its layers is off, and not before`, async () => {
-      for (const layer of on) {
-        const { breach } = await attempt({ run }, lab);
-        assert.equal(breach, null, `with the layer "${layer}" still on`);
-        await lab.takeOff(layer);
-      }
-      assert.notEqual((await attempt({ run }, lab)).breach, null);
-    });
+  for (const { attack, layers } of withLayersLeft(servers, 'servers')) {
+    it(`control: ${attack.name} breaches once the last of its layers is off, and not before`, () =>
+      assertNeedsAll(attack, layers, lab));
   }
 });
+
+for (const [setting, whose] of [
+  ['schema-to-database', 'that moves to a database of its own'],
+  ['restoring', 'that is being restored'],
+] as const) {
+  describe(`the server, for a tenant ${whose}`, () => {
+    let lab: Lab;
+    before(async () => {
+      lab = await Lab.open({ main: await serverUrl() }, setting, new Set());
+    });
+    after(() => lab?.close());
+
+    for (const attack of moves.filter(({ layers }) => layers[setting])) {
+      it(`stops ${attack.name}`, async () => {
+        const { breach, told } = await attempt(attack, lab);
+        assert.equal(breach, null, told);
+      });
+    }
+
+    for (const { attack, layers } of withLayersLeft(moves, setting)) {
+      it(`control: ${attack.name} breaches once the last of its layers is off, and not before`, () =>
+        assertNeedsAll(attack, layers, lab));
+    }
+  });
+}
 
 describe('each layer alone', () => {
   const chosen = attacks.filter(({ name }) => everyRun.includes(name));
@@ -156,7 +172,7 @@ describe('each layer alone', () => {
       it(`stops ${name} in ${mode} mode; control: without any layer it breaches`, () => {
         const result = results.find((one) => one.attack === name && one.setting === mode);
         assert.equal(result?.fault, null);
-        assert.notEqual(result.control.breach, null);
+        assert.notEqual(result.control?.breach ?? null, null);
       });
     }
   }
@@ -168,3 +184,28 @@ describe('the list of attacks', () => {
     assert.equal(new Set(attacks.map(({ name }) => name)).size, attacks.length);
   });
 });
+
+/**
+ * Attacks whose layers can be taken off one by one in the same lab, with those that no attack before has lost. The
+ * others have their controls in `npm run prove`.
+ */
+function withLayersLeft(
+  those: readonly Attack[],
+  setting: Setting,
+): { attack: Attack; layers: LayerName[] }[] {
+  const off = new Set<LayerName>();
+  return those.flatMap((attack) => {
+    const layers = attack.layers[setting]?.filter((layer) => !off.has(layer)) ?? [];
+    for (const layer of layers) off.add(layer);
+    return layers.length > 0 ? [{ attack, layers }] : [];
+  });
+}
+
+async function assertNeedsAll(attack: Attack, layers: LayerName[], lab: Lab): Promise<void> {
+  for (const layer of layers) {
+    const { breach } = await attempt(attack, lab);
+    assert.equal(breach, null, `with the layer "${layer}" still on`);
+    await lab.takeOff(layer);
+  }
+  assert.notEqual((await attempt(attack, lab)).breach, null);
+}

@@ -1,7 +1,7 @@
 /**
  * `npm run prove [-- --only PATTERN] [--mode MODE] [--json [FILE]]`: the leak lab. Every known
- * attack, on real servers in all modes, and on a tenant of a second server: which layer stops it,
- * and the proof that it breaches without that layer.
+ * attack, on real servers in all modes, on a tenant of a second server, and on tenants that are moved or
+ * restored: which layer stops it, and the proof that it breaches without that layer.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -10,12 +10,13 @@ import { Progress } from '../../src/cli/progress.ts';
 import { startTestCluster } from '../support/test_cluster.ts';
 import { attacks } from './attacks.ts';
 import { experiment } from './experiment.ts';
-import { asJson, asTable, exitCodeOf, summaryOf } from './report.ts';
+import { asJson, asTables, exitCodeOf, summaryOf } from './report.ts';
 import { settings } from './setting.ts';
 
 const labsAtOnce = 5;
 
-const usage = `Usage: npm run prove [-- --only PATTERN] [--mode shared|schema|database|servers] [--json [FILE]]`;
+const usage = `Usage: npm run prove [-- --only PATTERN] [--mode MODE] [--json [FILE]]
+Modes: ${settings.join(', ')}`;
 
 const args = process.argv.slice(2).flatMap((word) => word.split(/(?<=^--json)=/));
 if (asksForHelp(args)) {
@@ -47,7 +48,7 @@ try {
   progress.end();
   const seconds = (performance.now() - startedMs) / 1_000;
   const printsJson = json && file === undefined;
-  const report = `${asTable(results, chosenSettings)}\n\n${summaryOf(results, seconds)}\n`;
+  const report = `${asTables(results, chosenSettings)}\n\n${summaryOf(results, seconds)}\n`;
   process.stdout.write(printsJson ? asJson(results, seconds) : report);
   if (file !== undefined) await writeFile(file, asJson(results, seconds));
   process.exitCode = exitCodeOf(results);

@@ -2,13 +2,23 @@
 
 import type { AttackResult } from './attack_result.ts';
 import { layerOf } from './layer.ts';
-import { modeOf, type Setting } from './setting.ts';
+import { isMoving, modeOf, type Setting } from './setting.ts';
 
 /**
  * One line per attack: the layer that stopped it in each setting, and the layers without which it
- * breached.
+ * breached. The settings in which the victim is moved or restored have a table of their own, because one with all
+ * would be too wide.
  */
-export function asTable(results: readonly AttackResult[], settings: readonly Setting[]): string {
+export function asTables(results: readonly AttackResult[], settings: readonly Setting[]): string {
+  const faults = results.filter(({ fault }) => fault !== null).map(faultLine);
+  const tables = [settings.filter((one) => !isMoving(one)), settings.filter(isMoving)]
+    .filter((columns) => columns.length > 0)
+    .map((columns) => asTable(results, columns));
+  return [...tables, ...(faults.length > 0 ? [faults.join('\n')] : [])].join('\n\n');
+}
+
+function asTable(all: readonly AttackResult[], settings: readonly Setting[]): string {
+  const results = all.filter(({ setting }) => settings.includes(setting));
   const head = ['attack', ...settings, 'breached without'];
   const names = [...new Set(results.map(({ attack }) => attack))];
   const lines = names.map((name) => {
@@ -18,9 +28,7 @@ export function asTable(results: readonly AttackResult[], settings: readonly Set
     );
     return [name, ...cells, longest(own.map((result) => layersOf(result).join(' + ')))];
   });
-  const table = columns([head, ...lines]);
-  const faults = results.filter(({ fault }) => fault !== null).map(faultLine);
-  return [...table, ...(faults.length > 0 ? ['', ...faults] : [])].join('\n');
+  return columns([head, ...lines]).join('\n');
 }
 
 /** The last line, which says whether all is well. */
@@ -29,7 +37,7 @@ export function summaryOf(results: readonly AttackResult[], seconds: number): st
   const settings = new Set(results.map(({ setting }) => setting)).size;
   const stopped = results.flatMap(stoppedRuns).length;
   const breaches = results.filter(({ guarded }) => guarded.breach !== null).length;
-  const idle = results.filter(({ control }) => control.breach === null).length;
+  const idle = results.filter(({ control }) => control?.breach === null).length;
   const controls = idle === 0 ? 'all controls breached' : `${idle} controls not breached`;
   const faults = results.filter(({ fault }) => fault !== null).length;
   return [
@@ -56,13 +64,14 @@ function cellOf(result: AttackResult | undefined): string {
   if (!result) return '–';
   if (result.guarded.breach !== null) return 'BREACH';
   const more = result.behind.length;
+  if (result.control === null && result.fault === null) return 'stopped';
   const layer =
     result.stoppedBy === 'own placement' ? `own ${modeOf(result.setting)}` : result.stoppedBy;
   return `${result.fault === null ? '' : '! '}${layer}${more > 0 ? ` +${more}` : ''}`;
 }
 
 function faultLine({ attack, setting, fault, guarded, control }: AttackResult): string {
-  return `! ${attack} (${setting}): ${fault}; guarded: ${guarded.told}; control: ${control.told}`;
+  return `! ${attack} (${setting}): ${fault}; guarded: ${guarded.told}; control: ${control?.told ?? 'none'}`;
 }
 
 function layersOf({ stoppedBy, behind }: AttackResult) {

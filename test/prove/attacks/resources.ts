@@ -171,7 +171,7 @@ async function waitersBehind(attempt: Attempt, statements: string[]): Promise<nu
 const notSent = 'Cannot send a statement';
 
 /** Whatever the answer is, Postgres executed the statement. */
-function mustBeRefused(attempt: Attempt, answer: Seen): void {
+export function mustBeRefused(attempt: Attempt, answer: Seen): void {
   const refused = answer.text.includes('42501') || answer.text.includes(notSent);
   attempt.mustBeAlike(said('refused'), said(refused ? 'refused' : answer.text));
 }

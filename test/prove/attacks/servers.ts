@@ -58,9 +58,13 @@ export const servers: readonly Attack[] = [
   },
 ];
 
-/** Reads pets in a session of postgres.js, which takes no part of Kennel. */
-async function readAll(attempt: Attempt, url: URL): Promise<Seen> {
-  const text = await lookInto(url.href, (sql) => sql`select name from pets`).then(
+/** Reads in a session of postgres.js, which takes no part of Kennel. */
+export async function readAll(
+  attempt: Attempt,
+  url: URL,
+  query = 'select name from pets',
+): Promise<Seen> {
+  const text = await lookInto(url.href, (sql) => sql.unsafe(query)).then(
     (rows) => JSON.stringify({ rows }),
     (error: unknown) => `SQLSTATE ${codeOf(error)}`,
   );
