@@ -211,7 +211,8 @@ export class Lab {
     const { victim } = this;
     await this.renewVictim();
     this.#moving = await moveVictim(setting, {
-      ...{ services, slug: victim.slug, folder: this.#folder },
+      ...{ services, slug: parseSlug(victim.slug) ?? missing(), folder: this.#folder },
+      ref: await this.#refOf(victim.slug),
     });
     victim.placement = await this.#placementOf(victim.slug);
     await markMove(this);

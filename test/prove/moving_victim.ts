@@ -10,11 +10,9 @@ import type { ReplaceStep } from '../../src/control_plane/moves/replace_job.ts';
 import { stagingPlacement } from '../../src/control_plane/provisioning/staging.ts';
 import type { IsolationModeName } from '../../src/isolation/modes.ts';
 import type { TenantRef } from '../../src/kernel/ports.ts';
+import type { Slug } from '../../src/kernel/tenant.ts';
 import type { Placement } from '../../src/postgres/placement.ts';
 import type { Services } from '../../src/services.ts';
-import { exportTo } from '../support/archives.ts';
-import { slugOf } from '../support/more_tables.ts';
-import { tenantOf } from '../support/moving_fixture.ts';
 import type { MovingSetting } from './setting.ts';
 
 export type MovingVictim = {
@@ -28,7 +26,8 @@ export type MovingVictim = {
 
 type Step = MoveStep | ReplaceStep;
 type Begin = (onStep: (step: Step) => Promise<void>) => Promise<unknown>;
-type Tenant = { services: Services; slug: string; folder: string };
+/** The victim before its move, and a folder for its archive. */
+type Tenant = { services: Services; slug: Slug; ref: TenantRef; folder: string };
 
 /** The mode that the victim moves to, and the step at which it waits. */
 const moves: Readonly<
@@ -41,9 +40,8 @@ const moves: Readonly<
 
 /** Moves or restores the victim up to the step of its setting. */
 export async function moveVictim(setting: MovingSetting, tenant: Tenant): Promise<MovingVictim> {
-  const { services, slug } = tenant;
+  const { services, ref: first } = tenant;
   const { installation, modes } = services.fleet;
-  const first = await tenantOf(services, slug);
   const placement = modes.placementOf(first);
   const captureTables = ['changes', 'fence'].map((table) => `"${captureOf(first.id)}".${table}`);
   if (setting === 'restored') {
@@ -84,22 +82,19 @@ function untilReleased(): { promise: Promise<void>; release: () => void } {
   return { promise, release };
 }
 
-async function move(
-  { services, slug }: Tenant,
-  to: string,
-  onStep?: (step: Step) => Promise<void>,
-) {
-  const request = { slug: slugOf(slug), to, requestId: null };
-  const { finished } = await services.moves.begin(request, onStep ? { onStep } : {});
+async function move({ services, slug }: Tenant, to: string, onStep = async (_: Step) => {}) {
+  const { finished } = await services.moves.begin({ slug, to, requestId: null }, { onStep });
   return finished;
 }
 
 async function restore({ services, slug, folder }: Tenant, onStep = async (_: Step) => {}) {
   const { archives, exports, moves, pools } = services;
   const file = join(folder, 'victim.kennel.gz');
-  await exportTo(file, services, slug);
+  const exported = await exports.find(slug);
+  if (!exported) throw new Error('Cannot restore the victim: there is no such tenant');
+  await exports.save(exported, file, { withKeys: false });
   return restoreTenant(
     { archives, exports, moves, serving: pools.serving, now: () => new Date() },
-    { file, slug: slugOf(slug), onProgress: () => {}, onStep },
+    { file, slug, onProgress: () => {}, onStep },
   );
 }

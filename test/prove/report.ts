@@ -11,8 +11,9 @@ import { isMoving, modeOf, type Setting } from './setting.ts';
  */
 export function asTables(results: readonly AttackResult[], settings: readonly Setting[]): string {
   const faults = results.filter(({ fault }) => fault !== null).map(faultLine);
-  const tables = [settings.filter((one) => !isMoving(one)), settings.filter(isMoving)]
-    .filter((columns) => columns.length > 0)
+  const groups: Setting[][] = [settings.filter((one) => !isMoving(one)), settings.filter(isMoving)];
+  const tables = groups
+    .filter((columns) => results.some(({ setting }) => columns.includes(setting)))
     .map((columns) => asTable(results, columns));
   return [...tables, ...(faults.length > 0 ? [faults.join('\n')] : [])].join('\n\n');
 }
