@@ -121,7 +121,7 @@ export const moves: readonly Attack[] = [
   {
     name: 'the login and the context of the victim from before its move, in the database that it leaves',
     layers: { 'database-to-shared': ['seal'] },
-    run: (attempt) => readAll(attempt, new URL(attempt.victim.firstPlacement.target)),
+    run: (attempt) => readAll(attempt, new URL(attempt.victim.firstPlacement.url)),
   },
   {
     name: 'the rows of an archive beside the tables that it replaces',
@@ -156,7 +156,7 @@ function copied(attempt: Attempt): string {
 
 /** As the login of all tenants that have no database of their own, without a context. */
 function asCommonLogin({ attacker }: Attempt, { database, schema }: Placement): URL {
-  const url = new URL(attacker.placement.target);
+  const url = new URL(attacker.placement.url);
   url.pathname = database;
   url.searchParams.set('options', `-c search_path=${schema}`);
   return url;
