@@ -16,8 +16,8 @@ import {
   proxies,
   readBy,
   resolution,
-  type Strategy,
-  strategies,
+  type TenantResolverName,
+  tenantResolverNames,
 } from './environment_values.ts';
 import { type IsolationModeName, isolationModes } from './isolation/modes.ts';
 import { limits } from './limits.ts';
@@ -50,7 +50,7 @@ export type Config = {
   /** Null for rate limits in the memory of each process. */
   redisUrl: string | null;
   /** How a request may name its tenant. */
-  resolution: readonly Strategy[];
+  resolution: readonly TenantResolverName[];
   baseDomain: string;
   adminToken: string | null;
   metricsToken: string | null;
@@ -77,7 +77,7 @@ const variables = v.object({
   PORT: v.optional(integer(0, 65_535), '8080'),
   DATABASE_URL: v.optional(readBy(databaseUrl)),
   REDIS_URL: v.optional(readBy((text) => redisAddress(text) && text)),
-  RESOLUTION: v.optional(resolution, strategies.join()),
+  RESOLUTION: v.optional(resolution, tenantResolverNames.join()),
   BASE_DOMAIN: v.optional(domain, 'localhost'),
   ADMIN_TOKEN: v.optional(operatorToken),
   METRICS_TOKEN: v.optional(operatorToken),

@@ -75,15 +75,15 @@ export const folder = v.pipe(
   v.regex(/^\P{Cc}+$/u, 'expected a path without line breaks and other control characters'),
 );
 
-/** The ways to name a tenant. */
-export const strategies = ['subdomain', 'path', 'header'] as const;
-export type Strategy = (typeof strategies)[number];
+/** The names of the tenant resolvers, one for each way to name a tenant. */
+export const tenantResolverNames = ['subdomain', 'path', 'header'] as const;
+export type TenantResolverName = (typeof tenantResolverNames)[number];
 
-/** A list of strategies, each at most once. */
+/** A list of them, each at most once. */
 export const resolution = v.pipe(
   v.string(),
   commaSeparated,
-  v.array(v.picklist(strategies, 'expected a list of subdomain, path and header')),
+  v.array(v.picklist(tenantResolverNames, 'expected a list of subdomain, path and header')),
   v.minLength(1, 'expected a list of subdomain, path and header'),
   v.check((list) => new Set(list).size === list.length, 'expected each strategy once'),
 );

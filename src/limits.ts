@@ -303,8 +303,17 @@ export const limits = {
    * processes share the login's limit, so idle ones are closed soon.
    */
   migrators: { ...pool, connections: 8, connectionsPerTenant: 8, idleLimitMs: 1 * seconds },
-  /** Concurrent onboardings and deletions, one for each slug; further ones wait. */
-  jobs: { ...pool, connections: 4, connectionsPerTenant: 1, waiting: 1_000, waitingPerTenant: 64 },
+  /**
+   * The connections that hold the locks of jobs: of onboardings and deletions, one for each slug, of migrations, and
+   * of rotations of the seals. Further jobs wait.
+   */
+  jobLocks: {
+    ...pool,
+    connections: 4,
+    connectionsPerTenant: 1,
+    waiting: 1_000,
+    waitingPerTenant: 64,
+  },
   recoveryBatchSize: 50,
   /** Dropping a database waits for every backend of the server, and one of them may be stuck. */
   dropTimeoutMs: 10 * seconds,

@@ -24,7 +24,7 @@ export type Installs = 'always' | 'if missing' | 'never';
 export type OpenFleet = {
   fleet: Fleet;
   control: Db;
-  jobs: ConnectionPool;
+  jobLocks: ConnectionPool;
   /** The connections behind `control`. */
   controlPool: ConnectionPool;
   watch: ServerWatch;
@@ -55,15 +55,15 @@ export async function openFleet(
     throw error;
   });
   const controlPool = openConnectionPool(limits.controlConnection, limits.controlConnections);
-  const jobs = openConnectionPool(limits.adminConnection, limits.jobs);
+  const jobLocks = openConnectionPool(limits.adminConnection, limits.jobLocks);
   const watch = new ServerWatch(fleet, [admin, migrators], limits.serverWatch);
   return {
-    ...{ fleet, jobs, controlPool, watch },
+    ...{ fleet, jobLocks, controlPool, watch },
     control: controlDb(controlPool, fleet.installation),
     install: async () => void (await install(adminUrl, admin, options)),
     close: () => {
       watch.close();
-      for (const pool of [controlPool, jobs, migrators, admin]) pool.close();
+      for (const pool of [controlPool, jobLocks, migrators, admin]) pool.close();
     },
   };
 }

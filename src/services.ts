@@ -40,7 +40,7 @@ export type Services = {
   isolation: Isolation;
   /** Follows tenants that move, by the registry. A server has one that reads its directory. */
   relocation: Relocation;
-  jobs: ConnectionPool;
+  jobLocks: ConnectionPool;
   archives: ArchiveParts;
   exports: TenantExports;
   onboarding: Onboarding;
@@ -71,7 +71,7 @@ export async function openServices(
   { onUnterminated = () => {}, ...options }: ServicesOptions = {},
 ): Promise<Services> {
   const opened = await openFleet(config, adminUrl, options);
-  const { fleet, control, jobs, controlPool, watch } = opened;
+  const { fleet, control, jobLocks, controlPool, watch } = opened;
   const { installation } = fleet;
   const pools = openPools(config, installation, onUnterminated);
   const { serving } = pools;
@@ -97,7 +97,7 @@ export async function openServices(
     nowMs: () => performance.now(),
   });
   const onboarding = new Onboarding({
-    ...{ fleet, control, isolation, jobs, serving, newId: uuidv7, recoveryBatchSize },
+    ...{ fleet, control, isolation, jobLocks, serving, newId: uuidv7, recoveryBatchSize },
     recoverMove: (slug) => moves.recoverHeld(slug),
     propagationMs: 2 * limits.directory.staleAfterMs,
   });
@@ -105,7 +105,7 @@ export async function openServices(
   const archives = { fleet, control, archives: pools.archives, limits: limits.archive };
   const downloads = new Spool(config.dataFolder, limits.downloads, uuidv7);
   return {
-    ...{ fleet, control, connections, isolation, relocation, jobs, onboarding, moves },
+    ...{ fleet, control, connections, isolation, relocation, jobLocks, onboarding, moves },
     pools: { serving, control: controlPool },
     archives,
     exports: new TenantExports({ archives, control, downloads, newId: uuidv7, ...limits.exports }),

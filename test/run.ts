@@ -16,7 +16,7 @@ import { openFolder, startTestCluster, testLimits, unsafeButFast } from './suppo
 import { jobsOf } from './support/test_jobs.ts';
 
 // More than two cores can run: many tests wait, for a limit or for a process to start.
-const processesAtOnce = 4;
+const concurrentProcesses = 4;
 const slowest = 10;
 
 // Linux's file system in memory: to create a database is to create hundreds of files.
@@ -104,7 +104,7 @@ async function runTests(paths: readonly string[], folder: string, url: string): 
         ...(await runFiles([...flagsFor(compiled), ...scriptsOf(compiled, files)], files)),
       );
   };
-  await Promise.all(Array.from({ length: processesAtOnce }, runNext));
+  await Promise.all(Array.from({ length: concurrentProcesses }, runNext));
   process.stdout.write(summaryOf(results));
   return isInterrupted || results.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
 }

@@ -30,7 +30,7 @@ export async function timeMigrations(lab: Lab): Promise<Migration[]> {
   const ends: Record<IsolationModeName, number> = { shared: 0, schema: 0, database: 0 };
   const startedAt = performance.now();
   try {
-    const { failed } = await migrateFleet(services.fleet, services.control, services.jobs, {
+    const { failed } = await migrateFleet(services.fleet, services.control, services.jobLocks, {
       ...limits.migrations,
       heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
       canary: 0,

@@ -89,12 +89,12 @@ async function examineAll(
   const findings = await withProgress((onProgress) =>
     examine(services, { ...limits.doctor, server, onProgress }),
   );
-  const { told, accepted } = await withoutAccepted(services.fleet, findings);
-  const errors = told.filter(({ severity }) => severity === 'error').length;
-  const warnings = told.length - errors;
-  if (json) printJson({ errors, warnings, accepted: accepted.length, findings: told });
+  const { shown, accepted } = await withoutAccepted(services.fleet, findings);
+  const errors = shown.filter(({ severity }) => severity === 'error').length;
+  const warnings = shown.length - errors;
+  if (json) printJson({ errors, warnings, accepted: accepted.length, findings: shown });
   else {
-    for (const line of summed(told).flatMap(findingLines)) print(line);
+    for (const line of summed(shown).flatMap(findingLines)) print(line);
     const rest = accepted.length === 0 ? '' : ` (${accepted.length} more accepted)`;
     print(`${count(errors, 'error')}, ${count(warnings, 'warning')}${rest}`);
   }

@@ -96,12 +96,12 @@ type UpOptions = Pick<MigrateOptions, 'filter' | 'canary' | 'concurrency'>;
 
 /** Returns exit code 1 when a schema failed or was skipped. */
 async function up(
-  { fleet, control, jobs, install }: OpenFleet,
+  { fleet, control, jobLocks, install }: OpenFleet,
   options: UpOptions,
   json: boolean,
 ): Promise<number> {
   const outcome = await withProgress((onProgress) =>
-    migrateFleet(fleet, control, jobs, {
+    migrateFleet(fleet, control, jobLocks, {
       ...limits.migrations,
       heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
       ...options,

@@ -13,10 +13,10 @@ await runCommand({
   options: { json: { type: 'boolean' } },
   parse: ({ positionals, values: { json = false } }) => {
     assertNoMore(positionals);
-    return async ({ fleet, jobs }) => {
+    return async ({ fleet, jobLocks }) => {
       const progress = new Progress(process.stderr, () => performance.now());
       const steps: string[] = [];
-      await rotateSeals(fleet, jobs, {
+      await rotateSeals(fleet, jobLocks, {
         ...limits.seals,
         onProgress: (step) => {
           progress.end();

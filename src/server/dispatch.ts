@@ -122,7 +122,7 @@ async function admitOperator(
   record: RequestRecord,
 ): Promise<void> {
   const tokens = [adminToken, path === '/metrics' ? metricsToken : null];
-  const tested = throttle.tests(address, 'operator');
+  const tested = throttle.checksCredentials(address, 'operator');
   if (tested && tokens.some((token) => token !== null && isBearerOf(token, authorization))) return;
   const detail = tested
     ? 'Send the admin token as a bearer token'

@@ -75,14 +75,14 @@ describe('a migration beside a server without its file', () => {
   }
 
   const up = (): Promise<Outcome> =>
-    withFiles(({ fleet, control, jobs }) => {
+    withFiles(({ fleet, control, jobLocks }) => {
       const own = {
         canary: 0,
         concurrency: 2,
         heartbeatTimeoutMs,
         onProgress: () => {},
       };
-      return migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
+      return migrateFleet(fleet, control, jobLocks, { ...limits.migrations, ...own });
     });
 
   const ask = (slug: string, line: string, body?: unknown) => {
@@ -137,7 +137,7 @@ describe('a migration beside a server without its file', () => {
       const slug = `${isolation}-leaving`;
       const { id } = await onboard(server, slug, { isolation });
       const tenant = { id: tenantId(id), isolation, server: 'main', generation: 0 };
-      const count = await withFiles(async ({ isolation: opened, fleet, control, jobs }) => {
+      const count = await withFiles(async ({ isolation: opened, fleet, control, jobLocks }) => {
         // The server has created the placement without the file.
         const own = {
           canary: 0,
@@ -145,7 +145,7 @@ describe('a migration beside a server without its file', () => {
           heartbeatTimeoutMs,
           onProgress: () => {},
         };
-        await migrateFleet(fleet, control, jobs, { ...limits.migrations, ...own });
+        await migrateFleet(fleet, control, jobLocks, { ...limits.migrations, ...own });
         return opened.run(tenant, async (db) => {
           await db`insert into toys (id, pet_id) select gen_random_uuid(), id from pets`;
           return (await db`select from toys`).length;

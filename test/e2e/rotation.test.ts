@@ -39,7 +39,7 @@ describe('a rotation of the seals under load', () => {
 
   it('refuses no request', async (t) => {
     const environment = { DATABASE_URL: database.url };
-    const { fleet, jobs, close } = await openServices(readConfig(environment), database.url);
+    const { fleet, jobLocks, close } = await openServices(readConfig(environment), database.url);
     const refusals: string[] = [];
     let answers = 0;
     let rotating = true;
@@ -52,7 +52,7 @@ describe('a rotation of the seals under load', () => {
       }
     });
     const { concurrency } = limits.seals;
-    await rotateSeals(fleet, jobs, {
+    await rotateSeals(fleet, jobLocks, {
       propagationMs,
       concurrency,
       onProgress: () => {},

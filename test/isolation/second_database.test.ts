@@ -101,14 +101,14 @@ describe('a tenant of a fourth isolation mode', () => {
   it('is migrated', async () => {
     await addMigration(sqlFolder, 'note', 'alter table pets add column note text;\n');
     await open();
-    const { fleet, control, jobs } = services;
+    const { fleet, control, jobLocks } = services;
     const wish = {
       filter: { slugs: [slugOf('second-one')] },
       canary: 0,
       concurrency: 1,
       heartbeatTimeoutMs: 1_000,
     };
-    const outcome = await migrateFleet(fleet, control, jobs, {
+    const outcome = await migrateFleet(fleet, control, jobLocks, {
       ...limits.migrations,
       ...wish,
       onProgress: () => {},
@@ -118,9 +118,9 @@ describe('a tenant of a fourth isolation mode', () => {
   });
 
   it('is served after a rotation of the seals', async () => {
-    const { fleet, jobs } = services;
+    const { fleet, jobLocks } = services;
     const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
-    await rotateSeals(fleet, jobs, options);
+    await rotateSeals(fleet, jobLocks, options);
     assert.equal(await petsOf(one).then(() => 'fine', codeOf), '42501');
     await services.refreshSeals();
     assert.equal((await petsOf(one)).length, 1);

@@ -195,9 +195,9 @@ function idOf(apiKey: string): string {
   return apiKey.split('_')[1] ?? '';
 }
 
-type Asked = { authorization: string; slug: string; address: string };
+type ProbeRequest = { authorization: string; slug: string; address: string };
 
-function request({ authorization, slug, address }: Asked): string {
+function request({ authorization, slug, address }: ProbeRequest): string {
   const named = { 'x-tenant-id': slug, 'x-forwarded-for': address };
   return requestBytes('GET /api/pets', { authorization, ...named });
 }

@@ -42,8 +42,8 @@ const bounds = { shared: 300, schema: 80, database: 15, column: 300, query: 200,
 const warmUp = { shared: 300, schema: 60, database: 4 };
 
 /** The default of `npm run migrate`. */
-const schemasAtOnce = 4;
-const jobs = limits.jobs.connections;
+const concurrentSchemas = 4;
+const jobs = limits.jobLocks.connections;
 
 type Row = { work: string; rate: number; bound: number; alone: string };
 
@@ -93,7 +93,7 @@ async function measureOn({ url, folder, counts }: Setup): Promise<boolean> {
   await addMigration(sqlFolder, 'measured', 'alter table pets add column measured text;\n');
   const newer = await openServices({ ...config, sqlFolder }, url);
   const column = await rateOf(schemas, () => addColumn(newer));
-  const sessions = { count: schemas, sessions: schemasAtOnce };
+  const sessions = { count: schemas, sessions: concurrentSchemas };
   add('add a column, schema', column, bounds.column, await columnsAlone(newer, sessions));
   newer.close();
   const nothing = { DATABASE_URL: url, DATA_DIR: folder };
@@ -150,13 +150,13 @@ async function askAll(services: Services): Promise<void> {
   }
 }
 
-async function addColumn({ fleet, control, jobs: pool }: Services): Promise<void> {
+async function addColumn({ fleet, control, jobLocks: pool }: Services): Promise<void> {
   const { failed } = await migrateFleet(fleet, control, pool, {
     ...limits.migrations,
     heartbeatTimeoutMs: limits.processes.heartbeatTimeoutMs,
     filter: { isolation: 'schema' },
     canary: 0,
-    concurrency: schemasAtOnce,
+    concurrency: concurrentSchemas,
     onProgress: () => {},
   });
   const [first] = failed;

@@ -22,7 +22,7 @@ export type ExperimentOptions = {
   servers: LabServers;
   attacks: readonly Attack[];
   settings: readonly Setting[];
-  labsAtOnce: number;
+  concurrentLabs: number;
   /** Called after each lab with the number of labs done and the total. */
   onProgress?: (done: number, all: number) => void;
   /** When aborted, no further lab is opened. */
@@ -31,7 +31,7 @@ export type ExperimentOptions = {
 
 /** @throws {unknown} the reason of the signal, once the open labs are closed. */
 export async function experiment(options: ExperimentOptions): Promise<AttackResult[]> {
-  const { servers, attacks, settings, labsAtOnce, signal } = options;
+  const { servers, attacks, settings, concurrentLabs, signal } = options;
   const sessions = sessionsFor(attacks, settings);
   const outcomes = new Map<string, Outcome>();
   let done = 0;
@@ -49,7 +49,7 @@ export async function experiment(options: ExperimentOptions): Promise<AttackResu
     }
   };
   // When one fails, the others' labs are closed before the error is thrown.
-  const ends = await Promise.allSettled(Array.from({ length: labsAtOnce }, work));
+  const ends = await Promise.allSettled(Array.from({ length: concurrentLabs }, work));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   signal?.throwIfAborted();
   return attacks.flatMap((attack) =>

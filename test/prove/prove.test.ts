@@ -163,7 +163,7 @@ describe('each layer alone', () => {
   const chosen = attacks.filter(({ name }) => everyRun.includes(name));
   let results: AttackResult[];
   before(async () => {
-    const options = { attacks: chosen, settings: isolationModes, labsAtOnce: 2 };
+    const options = { attacks: chosen, settings: isolationModes, concurrentLabs: 2 };
     results = await experiment({ ...options, servers: { main: await serverUrl() } });
   });
 

@@ -13,7 +13,7 @@ import { experiment } from './experiment.ts';
 import { asJson, asTables, exitCodeOf, summaryOf } from './report.ts';
 import { settings } from './setting.ts';
 
-const labsAtOnce = 5;
+const concurrentLabs = 5;
 
 const usage = `Usage: npm run prove [-- --only PATTERN] [--mode MODE] [--json [FILE]]
 Modes: ${settings.join(', ')}`;
@@ -41,7 +41,7 @@ try {
     servers: { main: main.url, second: second.url },
     attacks: chosen,
     settings: chosenSettings,
-    labsAtOnce,
+    concurrentLabs,
     signal: interrupted.signal,
     onProgress: (done, all) => progress.counted(done, all),
   });

@@ -4,8 +4,8 @@
  * tenant's correct key is not counted and never waits.
  *
  * A delay does not stop an attacker with many connections. A tenant's key has 256 random bits and cannot
- * be guessed, so keys are always tested: one client cannot lock out others at its address. The operator's
- * token may be a weak one, chosen by a person; `tests` says whether tokens are still tested.
+ * be guessed, so keys are always checked: one client cannot lock out others at its address. The operator's
+ * token may be a weak one, chosen by a person; `checksCredentials` says whether tokens are still checked.
  *
  * Source: OWASP Authentication Cheat Sheet, "Login Throttling".
  */
@@ -53,8 +53,8 @@ export class LoginThrottle implements Throttle {
     return { waiting: this.#waitingInAll };
   }
 
-  /** Whether credentials from this address are tested. After too many failures even a right one is not. */
-  tests(address: string, kind: CredentialKind): boolean {
+  /** Whether credentials from this address are checked. After too many failures even a right one is not. */
+  checksCredentials(address: string, kind: CredentialKind): boolean {
     return this.#take(networkOf(address), kind).rateLimit.allowed;
   }
 

@@ -35,7 +35,7 @@ the tenant whose rows it wants.
 a handler without context: another handler, which sends SQL outside of its envelope.`;
 
 /** Where the statements of a foreign request run: in its own session, on the other tenant's tables. */
-type Place = {
+type Surroundings = {
   database: string;
   schema: string;
   login: string;
@@ -45,15 +45,20 @@ type Place = {
 };
 
 /** A guard of the kernel, or what the administrator changes to take a layer off, and to restore it. */
-type Layer = { name: string; guard?: Guard; off?(place: Place): string; on?(place: Place): string };
+type Layer = {
+  name: string;
+  guard?: Guard;
+  off?(place: Surroundings): string;
+  on?(place: Surroundings): string;
+};
 
 type Foreigner = {
   reader: string;
   /** The tenant that the request names, and the key that it brings. */
   names: 'tenant' | 'other';
   key: 'other' | null;
-  layers(place: Place): Layer[];
-  request(sent: Sent, pair: Pair, place: Place): Sent;
+  layers(place: Surroundings): Layer[];
+  request(sent: Sent, pair: Pair, place: Surroundings): Sent;
 };
 
 const rights: Layer = {
@@ -128,8 +133,8 @@ export async function foreignReaders(
   pair: Pair,
   { sent, broken }: { sent: () => Promise<Sent>; broken: boolean },
 ): Promise<Reader[]> {
-  const { schema } = await placeOf(kennel, pair.tenant);
-  const other = await placeOf(kennel, pair.other);
+  const { schema } = await surroundingsOf(kennel, pair.tenant);
+  const other = await surroundingsOf(kennel, pair.other);
   const place = { ...other, schema, maySet: await maySet(kennel, other) };
   const readers: Reader[] = [];
   for (const foreigner of foreigners) {
@@ -147,7 +152,7 @@ export async function foreignReaders(
 
 type Peeling = {
   layers: readonly Layer[];
-  place: Place;
+  place: Surroundings;
   /** @param off the number of layers that are off. */
   attempt(off: number): Promise<ReadAttempt>;
 };
@@ -190,8 +195,8 @@ async function attemptOf(
   const { explanation, text } = await kennel.explain(slug, key && other.apiKey, request);
   const { status, stages } = explanation;
   const refusing = stages.find(({ refused }) => refused !== null);
-  const said = kennel.careless.message ?? '';
-  const reason = [refusing?.refused ?? '', said].filter((part) => part !== '').join(': ');
+  const errorText = kennel.careless.message ?? '';
+  const reason = [refusing?.refused ?? '', errorText].filter((part) => part !== '').join(': ');
   const reached = status < 400 && (names === 'tenant' || text.includes(petId));
   return {
     without: layers.slice(0, off).map(({ name }) => name),
@@ -203,7 +208,7 @@ async function attemptOf(
   };
 }
 
-async function maySet(kennel: OwnKennel, { database, role }: Omit<Place, 'maySet'>) {
+async function maySet(kennel: OwnKennel, { database, role }: Omit<Surroundings, 'maySet'>) {
   const [right] = await kennel.asAdmin(
     database,
     (admin) => admin.plain<{ may: boolean }>`
@@ -212,10 +217,10 @@ async function maySet(kennel: OwnKennel, { database, role }: Omit<Place, 'maySet
   return right?.may ?? true;
 }
 
-async function placeOf(
+async function surroundingsOf(
   kennel: OwnKennel,
   { slug, apiKey }: OwnTenant,
-): Promise<Omit<Place, 'maySet'>> {
+): Promise<Omit<Surroundings, 'maySet'>> {
   const sent = { method: 'GET', path: '/api/pets' };
   const { explanation } = await kennel.explain(slug, apiKey, sent);
   const { decided = {} } = explanation.stages.find(({ stage }) => stage === 'execute') ?? {};

@@ -23,12 +23,12 @@ export class ExportBudget {
   }
 
   /**
-   * Runs an export, which counts from before its first wait until its end.
+   * Runs an export within the budget; it counts from before its first wait until its end.
    *
    * @param isBudgeted whether it is refused when too many run already.
    * @throws {Refusal} `unavailable` when the exports use more than a third of their login's connections.
    */
-  async spend<Result>(isBudgeted: boolean, work: () => Promise<Result>): Promise<Result> {
+  async runWithin<Result>(isBudgeted: boolean, work: () => Promise<Result>): Promise<Result> {
     await this.#enter(isBudgeted);
     try {
       return await work();

@@ -80,7 +80,7 @@ export function exportTenant(
     };
     await archives.exclusive(url, tenant.id, (connection) =>
       new ExportBudget(fleet, connection, placement.server)
-        .spend(isBudgeted, () => run(connection))
+        .runWithin(isBudgeted, () => run(connection))
         // An idle session would still count against the login's limit.
         .finally(() => connection.close()),
     );

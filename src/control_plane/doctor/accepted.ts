@@ -4,7 +4,7 @@ import { asOwner } from '../keys/seal_keys.ts';
 import { codedWarnings, type Finding } from './finding.ts';
 import { warningsOfFiles } from './sql_checks.ts';
 
-export type Judged = { told: Finding[]; accepted: Finding[] };
+export type Judged = { shown: Finding[]; accepted: Finding[] };
 
 /** Separates accepted warnings from the findings that are reported. */
 export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promise<Judged> {
@@ -15,7 +15,7 @@ export async function withoutAccepted(fleet: Fleet, findings: Finding[]): Promis
   const checks = new Set(rows.map(({ check }) => check));
   const isAccepted = ({ check, severity }: Finding) => severity === 'warning' && checks.has(check);
   return {
-    told: findings.filter((one) => !isAccepted(one)),
+    shown: findings.filter((one) => !isAccepted(one)),
     accepted: findings.filter(isAccepted),
   };
 }

@@ -49,21 +49,21 @@ function tablesOnlyIn(some: Facts, others: Facts) {
 function missing(fact: Fact, setting: Setting): Finding {
   const what = 'It is missing';
   const more = fact.value === '' ? what : `${what}, and should be ${shown(fact, setting)}`;
-  return told('missing', fact, { ...setting, what: more, fix: fact.add });
+  return findingOf('missing', fact, { ...setting, what: more, fix: fact.add });
 }
 
 function changed(fact: Fact, found: Fact, setting: Setting): Finding {
   const what = `It is ${shown(found, setting)}, and should be ${shown(fact, setting)}`;
   // Only another type: to correct it rewrites the table, and is refused for a column that a policy names.
   const fix = fact.type === found.type ? fact.make : fact.retype;
-  return told('changed', fact, { ...setting, what, fix });
+  return findingOf('changed', fact, { ...setting, what, fix });
 }
 
 function excessive(fact: Fact, expected: readonly Fact[], setting: Setting): Finding {
   const what = 'No file of sql/ makes it';
   const more = fact.value === '' ? what : `${what}: ${shown(fact, setting)}`;
   const how = isHarmlessIndex(fact) || isRebuilt(fact, expected) ? 'added' : 'extra';
-  return told(how, fact, { ...setting, what: more, fix: fact.drop });
+  return findingOf(how, fact, { ...setting, what: more, fix: fact.drop });
 }
 
 /** Whether it is an index of columns alone, which refuses no row. */
@@ -89,7 +89,7 @@ function indexed({ kind, value }: Fact): string | null {
   return columns === undefined ? null : `UNIQUE btree ${columns}`;
 }
 
-function told(
+function findingOf(
   how: 'missing' | 'changed' | 'extra' | 'added',
   { kind, object }: Fact,
   { what, fix, ...setting }: Setting & Pick<Finding, 'what' | 'fix'>,

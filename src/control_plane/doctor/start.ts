@@ -29,8 +29,8 @@ export async function assertIsolation(
   { databases, warn }: { databases: number; warn: (finding: Summed) => void },
 ): Promise<void> {
   const findings = await examine(examination, { databases });
-  const { told } = await withoutAccepted(examination.fleet, findings);
-  for (const finding of summed(told.filter((one) => !breaksIsolation(one)))) warn(finding);
+  const { shown } = await withoutAccepted(examination.fleet, findings);
+  for (const finding of summed(shown.filter((one) => !breaksIsolation(one)))) warn(finding);
   const breaking = findings.filter(breaksIsolation);
   if (breaking.length > 0) throw new UnsafeError(breaking);
 }

@@ -6,7 +6,7 @@ export type Summed = Finding & { more: number };
 
 /** Groups the warnings. Errors are not grouped: each has to be fixed in its place. */
 export function summed(findings: readonly Finding[]): Summed[] {
-  const told: Summed[] = [];
+  const groups: Summed[] = [];
   const warnings = new Map<string, Summed>();
   for (const finding of findings) {
     const known = warnings.get(faultOf(finding));
@@ -15,10 +15,10 @@ export function summed(findings: readonly Finding[]): Summed[] {
       continue;
     }
     const first = { ...finding, more: 0 };
-    told.push(first);
+    groups.push(first);
     if (finding.severity === 'warning') warnings.set(faultOf(finding), first);
   }
-  return told;
+  return groups;
 }
 
 /** Returns the same text for each database that has the fault. */

@@ -31,12 +31,12 @@ export const sealsAnnouncement = 'seals';
 /** @throws {Error} when another rotation is running, or a database cannot be reached. */
 export async function rotateSeals(
   fleet: Fleet,
-  jobs: ConnectionPool,
+  jobLocks: ConnectionPool,
   options: RotationOptions,
 ): Promise<void> {
   const { installation } = fleet;
   const url = installation.adminUrlOf(installation.main);
-  const done = await jobs.exclusive(url, 'seals', (connection) =>
+  const done = await jobLocks.exclusive(url, 'seals', (connection) =>
     tryWithLock(connection, 'seals', async () => {
       // Fails when the lock was lost: then another rotation or a move may be under way.
       const assertLocked = async () => void (await connection.plain`select`);

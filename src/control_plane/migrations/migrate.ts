@@ -71,12 +71,12 @@ export type Outcome = { migrated: number; failed: { name: string; error: string 
 export async function migrateFleet(
   fleet: Fleet,
   control: Db,
-  jobs: ConnectionPool,
+  jobLocks: ConnectionPool,
   options: MigrateOptions,
 ): Promise<Outcome> {
   const { installation } = fleet;
   const url = installation.adminUrlOf(installation.main);
-  const outcome = await jobs.exclusive(url, 'migrate', (connection) =>
+  const outcome = await jobLocks.exclusive(url, 'migrate', (connection) =>
     tryWithLock(connection, 'migrate', () =>
       new Run(fleet, control, {
         ...options,

@@ -9,10 +9,10 @@ import type { Provisioner } from '../provisioning/provisioner.ts';
 import { assertCopyable, type TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
+import { MoveEnd } from './move_end.ts';
 import { assertingOwned, type MoveRow } from './move_record.ts';
 import { assertMovable, assertSameShape } from './moving_tables.ts';
 import { endSessions } from './old_sessions.ts';
-import { Place } from './place.ts';
 import { catchUp, copyAll, type Transfer } from './transfer.ts';
 
 /** The steps that a move has taken, in their order. */
@@ -38,8 +38,8 @@ export type MoveWatcher = {
 export class MoveJob implements Job {
   readonly #parts: JobParts;
   readonly #move: MoveRow;
-  readonly #origin: Place;
-  readonly #destination: Place;
+  readonly #origin: MoveEnd;
+  readonly #destination: MoveEnd;
   readonly #capture: ChangeCapture;
 
   constructor(parts: JobParts, move: MoveRow) {
@@ -47,10 +47,10 @@ export class MoveJob implements Job {
     const { fleet, limits } = parts;
     this.#parts = parts;
     this.#move = move;
-    this.#origin = new Place(parts, move, {
+    this.#origin = new MoveEnd(parts, move, {
       ...{ isolation: origin, server: originServer, generation: generation - 1 },
     });
-    this.#destination = new Place(parts, move, {
+    this.#destination = new MoveEnd(parts, move, {
       ...{ isolation: destination, server: destinationServer, generation },
     });
     const { session: source, placement } = this.#origin;
@@ -82,7 +82,7 @@ export class MoveJob implements Job {
       onRows(rows, of);
       await noted(rows, of);
     });
-    await record.catchingUp(this.#move);
+    await record.beginCatchUp(this.#move);
     await onStep('copied');
     await this.#catchUp(transfer, assertLocked);
     await onStep('caught up');
@@ -100,7 +100,7 @@ export class MoveJob implements Job {
       // Without the servers: the tenant reads this event, too.
       details: { from: origin, to: destination },
     });
-    await record.paused(this.#move, this.#parts.nowMs() - stoppedAtMs);
+    await record.recordPause(this.#move, this.#parts.nowMs() - stoppedAtMs);
     await onStep('switched');
   }
 
@@ -113,7 +113,7 @@ export class MoveJob implements Job {
     if (!isDedicated(placement)) await this.#dropCapture();
     else if (!isLost) await endSessions(this.#parts, placement, assertingOwned(this.#move));
     await this.#destroy(this.#origin);
-    await record.done(this.#move);
+    await record.markDone(this.#move);
   }
 
   recover(reason: string): Promise<void> {
@@ -125,7 +125,7 @@ export class MoveJob implements Job {
     if (!this.#destination.isDedicated) await this.#destination.session.settle(nothing);
     if (!this.#origin.isLost) await this.#reopen();
     await this.#destroy(this.#destination);
-    await this.#parts.record.failed(this.#move, reason);
+    await this.#parts.record.markFailed(this.#move, reason);
   }
 
   async #reopen(): Promise<void> {
@@ -173,7 +173,7 @@ export class MoveJob implements Job {
     return async (rows, of) => {
       if (rows < of && nowMs() - notedAtMs < limits.progressMs) return;
       notedAtMs = nowMs();
-      await record.copied(this.#move, rows, of);
+      await record.recordProgress(this.#move, rows, of);
     };
   }
 
@@ -234,7 +234,7 @@ export class MoveJob implements Job {
     await this.#capture.drop(await this.#origin.tables());
   }
 
-  async #destroy(place: Place): Promise<void> {
+  async #destroy(place: MoveEnd): Promise<void> {
     const { fleet, record } = this.#parts;
     await place.assertUp();
     // The place may be in use again: by another process, that has taken over and moved the tenant back.

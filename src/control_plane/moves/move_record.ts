@@ -145,8 +145,8 @@ export class MoveRecord {
     );
   }
 
-  /** @throws {Error} as `assertOwned`; so do the following ones. */
-  async copied({ id, owner }: OwnedMove, rows: number, of: number): Promise<void> {
+  /** Stores how many rows are copied. @throws {Error} as `assertOwned`; so do the following ones but `recordPause`. */
+  async recordProgress({ id, owner }: OwnedMove, rows: number, of: number): Promise<void> {
     assertFound(
       await this.#control`
         update control.moves set rows = ${rows}, rows_total = ${of}
@@ -155,7 +155,8 @@ export class MoveRecord {
     );
   }
 
-  async catchingUp({ id, owner }: OwnedMove): Promise<void> {
+  /** From now on the rows that changed during the copy are copied again. */
+  async beginCatchUp({ id, owner }: OwnedMove): Promise<void> {
     assertFound(
       await this.#control`
         update control.moves set state = 'catching_up'
@@ -183,12 +184,14 @@ export class MoveRecord {
     });
   }
 
-  async paused({ id, owner }: OwnedMove, pauseMs: number): Promise<void> {
+  /** Stores how long writes were stopped. Does nothing when another process has taken the move over. */
+  async recordPause({ id, owner }: OwnedMove, pauseMs: number): Promise<void> {
     await this.#control`
       update control.moves set pause_ms = ${pauseMs} where tenant_id = ${id} and owner = ${owner}`;
   }
 
-  async done({ id, owner }: OwnedMove): Promise<void> {
+  /** Ends a move that succeeded. */
+  async markDone({ id, owner }: OwnedMove): Promise<void> {
     assertFound(
       await this.#control`
         update control.moves set state = 'done', ended_at = clock_timestamp()
@@ -197,7 +200,8 @@ export class MoveRecord {
     );
   }
 
-  async failed({ id, owner }: OwnedMove, error: string): Promise<void> {
+  /** Ends a move that was undone, with the reason. */
+  async markFailed({ id, owner }: OwnedMove, error: string): Promise<void> {
     assertFound(
       await this.#control`
         update control.moves

@@ -17,8 +17,8 @@ import { stagingPlacement } from '../provisioning/staging.ts';
 import type { TableGroup } from '../provisioning/stored_tables.ts';
 import { ChangeCapture } from './change_capture.ts';
 import type { Job, JobParts } from './job.ts';
+import { MoveEnd } from './move_end.ts';
 import { assertingOwned, type MoveRow } from './move_record.ts';
-import { Place } from './place.ts';
 
 /** Rows that are replaced without a rest: in a larger piece of work the other tenants wait longer. */
 const pageRows = 100;
@@ -49,7 +49,7 @@ type Mark = { requestId: string | null; details: AuditDetails };
 export class ReplaceJob implements Job {
   readonly #parts: JobParts;
   readonly #move: MoveRow;
-  readonly #place: Place;
+  readonly #place: MoveEnd;
   readonly #capture: ChangeCapture;
 
   constructor(parts: JobParts, move: MoveRow) {
@@ -57,7 +57,7 @@ export class ReplaceJob implements Job {
     const { fleet, limits } = parts;
     this.#parts = parts;
     this.#move = move;
-    this.#place = new Place(parts, move, {
+    this.#place = new MoveEnd(parts, move, {
       ...{ isolation: origin, server, generation: generation - 1 },
     });
     const { session: source, placement } = this.#place;
@@ -93,7 +93,7 @@ export class ReplaceJob implements Job {
     await onStep('writes stopped');
     await save(this.#place.ref);
     await onStep('saved');
-    await record.catchingUp(this.#move);
+    await record.beginCatchUp(this.#move);
     const mark = await this.#place.session.write(async (sql) => {
       const rows = await this.#replaceRows(sql, groups);
       const left = { requestId, details: { rows, ...details } };
@@ -108,7 +108,7 @@ export class ReplaceJob implements Job {
     await onStep('replaced');
     assertLocked();
     await this.#switchOver(mark);
-    await record.paused(this.#move, nowMs() - stoppedAtMs);
+    await record.recordPause(this.#move, nowMs() - stoppedAtMs);
     await onStep('switched');
   }
 
@@ -116,7 +116,7 @@ export class ReplaceJob implements Job {
     await this.#parts.record.assertOwned(this.#move);
     await this.#place.assertUp();
     if (!this.#place.isLost) await this.#cleanUp();
-    await this.#parts.record.done(this.#move);
+    await this.#parts.record.markDone(this.#move);
   }
 
   async recover(reason: string): Promise<void> {
@@ -124,7 +124,7 @@ export class ReplaceJob implements Job {
     if (this.#move.state !== 'switched') {
       const mark = this.#place.isLost ? null : await this.#takeMark();
       if (!mark) return this.#undo(reason);
-      await this.#parts.record.catchingUp(this.#move);
+      await this.#parts.record.beginCatchUp(this.#move);
       await this.#switchOver(mark);
     }
     await this.finish();
@@ -136,7 +136,7 @@ export class ReplaceJob implements Job {
       await this.#capture.admitWrites();
       await this.#cleanUp();
     }
-    await this.#parts.record.failed(this.#move, reason);
+    await this.#parts.record.markFailed(this.#move, reason);
   }
 
   async #cleanUp(): Promise<void> {
@@ -149,7 +149,7 @@ export class ReplaceJob implements Job {
     const paging = { rows: pageRows, rest: paced(this.#parts.fleet.stoppedPace) };
     await deleteRows(sql, groups, paging);
     const rows = await copyRowsFrom(sql, this.#staging.schema, groups, paging);
-    await this.#parts.record.copied(this.#move, rows, rows);
+    await this.#parts.record.recordProgress(this.#move, rows, rows);
     return rows;
   }
 

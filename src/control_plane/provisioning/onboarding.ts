@@ -47,7 +47,7 @@ export type OnboardingParts = {
   control: Db;
   isolation: Isolation;
   /** Connections that hold the locks: one for each running job; further jobs wait. */
-  jobs: ConnectionPool;
+  jobLocks: ConnectionPool;
   /** The connections that serve tenants: those of a deleted database are closed. */
   serving: ConnectionPool;
   newId: () => string;
@@ -349,10 +349,10 @@ export class Onboarding {
 
   /** Runs `work` under the lock of the slug; null when another process has the lock. */
   locked<Result>(slug: Slug, work: () => Promise<Result>): Promise<Result | null> {
-    const { jobs, fleet } = this.#parts;
+    const { jobLocks, fleet } = this.#parts;
     const { installation } = fleet;
     const url = installation.adminUrlOf(installation.main);
-    return jobs.exclusive(url, slug, (connection) =>
+    return jobLocks.exclusive(url, slug, (connection) =>
       tryWithLock(connection, `tenant ${slug}`, work),
     );
   }

@@ -48,12 +48,15 @@ export class Provisioner implements ProvisioningSteps {
   }
 
   createDatabase(placement: Placement): Promise<void> {
-    return createDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
+    return createDatabase(this.#parts.fleet, placement, () => this.#assertStillOwner());
   }
 
   createSchema(placement: Placement): Promise<number> {
     const { fleet, control } = this.#parts;
-    return createSchema(fleet, placement, { control, assertMayGoOn: () => this.#assertMayGoOn() });
+    return createSchema(fleet, placement, {
+      control,
+      assertStillOwner: () => this.#assertStillOwner(),
+    });
   }
 
   schemaVersion(placement: Placement): Promise<number> {
@@ -71,7 +74,7 @@ export class Provisioner implements ProvisioningSteps {
   dropDatabase(placement: Placement): Promise<void> {
     this.#parts.serving.closeIdle(placement.url);
     if (this.#isLost(placement)) return Promise.resolve();
-    return dropTenantDatabase(this.#parts.fleet, placement, () => this.#assertMayGoOn());
+    return dropTenantDatabase(this.#parts.fleet, placement, () => this.#assertStillOwner());
   }
 
   dropLogin(placement: DedicatedPlacement): Promise<void> {
@@ -92,13 +95,13 @@ export class Provisioner implements ProvisioningSteps {
     const { fleet } = this.#parts;
     const { database: from } = fleet.installation.homeOf(server);
     return withDatabaseLock(fleet, { server, database, from }, async (connection) => {
-      await this.#assertMayGoOn();
+      await this.#assertStillOwner();
       await work(connection);
     });
   }
 
   /** Behind the lock of the placement: another process that has taken over waits for it. */
-  async #assertMayGoOn(): Promise<void> {
+  async #assertStillOwner(): Promise<void> {
     const { fleet, guard } = this.#parts;
     if (guard !== undefined) await scriptAsOwner(fleet, fleet.installation.main, guard);
   }

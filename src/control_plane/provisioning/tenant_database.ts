@@ -20,17 +20,17 @@ import { migrating } from './tenant_schema.ts';
 /**
  * Creates the database unless it exists, restricts its rights, and prepares its schema `kernel`.
  *
- * @param assertMayGoOn is called before the database admits contexts: another process may have taken over.
+ * @param assertStillOwner is called before the database admits contexts: another process may have taken over.
  * @throws {Refusal} `unavailable` when the administrator may create none.
  */
 export async function createDatabase(
   fleet: Fleet,
   placement: Placement,
-  assertMayGoOn: () => Promise<void>,
+  assertStillOwner: () => Promise<void>,
 ): Promise<void> {
   const created = isDedicated(placement)
-    ? createDedicated(fleet, placement, assertMayGoOn)
-    : createCommon(fleet, placement, assertMayGoOn);
+    ? createDedicated(fleet, placement, assertStillOwner)
+    : createCommon(fleet, placement, assertStillOwner);
   await created.catch((error: unknown) => {
     if (codeOf(error) !== '42501') throw error;
     throw serverDown({ server: placement.server, reason: whyUnreachable(error) });
@@ -40,13 +40,13 @@ export async function createDatabase(
 async function createCommon(
   fleet: Fleet,
   placement: Placement,
-  assertMayGoOn: () => Promise<void>,
+  assertStillOwner: () => Promise<void>,
 ): Promise<void> {
   const { server, database, login } = placement;
   const { owner } = fleet.installation.roles;
   await createFrom(fleet, placement, {
     template: `template0 ${await localeOfMain(fleet)}`,
-    assertMayGoOn,
+    assertStillOwner,
   });
   await withDatabaseLock(fleet, { server, database }, async (connection) => {
     await hardenDatabase(connection, { owner, contextLogin: login });
@@ -61,17 +61,17 @@ async function createCommon(
 async function createDedicated(
   fleet: Fleet,
   placement: DedicatedPlacement,
-  assertMayGoOn: () => Promise<void>,
+  assertStillOwner: () => Promise<void>,
 ): Promise<void> {
   const { owner } = fleet.installation.roles;
   await prepareTemplate(fleet, placement.server);
   await createFrom(fleet, placement, {
     template: `"${templateOf(fleet.installation)}"`,
-    assertMayGoOn,
+    assertStillOwner,
   });
   await migrating(fleet, placement, async (connection) => {
     await lockUntilDiscard(connection, databaseLock(placement.database), owner);
-    await assertMayGoOn();
+    await assertStillOwner();
     await writeSeals(connection, { fleet, placement, seals: await readSealSecrets(fleet) });
   });
 }
@@ -79,13 +79,13 @@ async function createDedicated(
 function createFrom(
   fleet: Fleet,
   placement: Placement,
-  { template, assertMayGoOn }: { template: string; assertMayGoOn: () => Promise<void> },
+  { template, assertStillOwner }: { template: string; assertStillOwner: () => Promise<void> },
 ): Promise<void> {
   const { server, database, login } = placement;
   const { owner, migrate } = fleet.installation.roles;
   const { database: from } = fleet.installation.homeOf(server);
   return withDatabaseLock(fleet, { server, database, from }, async (home) => {
-    await assertMayGoOn();
+    await assertStillOwner();
     const found = await home.plain`select from pg_database where datname = ${database}`;
     if (found.length === 0) {
       await home.script(`create database "${database}" owner "${owner}" template ${template}`);
@@ -126,12 +126,12 @@ export async function assertMayProvision(
  * Drops a database, with a timeout: Postgres waits until each backend of the server has closed the
  * database's files, so one backend that cannot be cancelled would block the deletions of all tenants.
  *
- * @param assertMayGoOn is called before: another process may have taken over.
+ * @param assertStillOwner is called before: another process may have taken over.
  */
 export async function dropTenantDatabase(
   fleet: Fleet,
   placement: Placement,
-  assertMayGoOn: () => Promise<void>,
+  assertStillOwner: () => Promise<void>,
 ): Promise<void> {
   const { server, database, login } = placement;
   const { admin, migrators, installation, dropTimeoutMs } = fleet;
@@ -140,7 +140,7 @@ export async function dropTenantDatabase(
   const { database: from } = installation.homeOf(server);
   await withDatabaseLock(fleet, { server, database, from }, async (home) => {
     for (const role of [login, installation.roles.migrate]) await becomeMember(home, role);
-    await assertMayGoOn();
+    await assertStillOwner();
     await home.script(`set statement_timeout = ${dropTimeoutMs}`);
     try {
       await dropDatabase(home, database);

@@ -20,7 +20,7 @@ import { assertingGuards, restricting, showingAll } from './tenant_tables.ts';
  * Creates the schema, applies all migrations, and returns its version.
  *
  * @param control records the applied files.
- * @param assertMayGoOn is called before: another process may have taken over.
+ * @param assertStillOwner is called before: another process may have taken over.
  * @throws {Error} when a file was edited after it had been applied anywhere, or a migration fails.
  */
 export function createSchema(
@@ -28,8 +28,8 @@ export function createSchema(
   placement: Placement,
   {
     control,
-    assertMayGoOn = async () => {},
-  }: { control: Sql; assertMayGoOn?: () => Promise<void> },
+    assertStillOwner = async () => {},
+  }: { control: Sql; assertStillOwner?: () => Promise<void> },
 ): Promise<number> {
   const { owner } = fleet.installation.roles;
   return migrating(fleet, placement, async (connection) => {
@@ -39,7 +39,7 @@ export function createSchema(
       hasLedger(connection, placement.schema),
       assertFilesUnedited(control, fleet.sql.tenant),
     ]);
-    await assertMayGoOn();
+    await assertStillOwner();
     const onApplied: Upgrade['onApplied'] = async (file) => {
       if (!known.has(file.version)) await recordFile(control, file);
     };

@@ -52,28 +52,28 @@ describe('LoginThrottle', () => {
   it('tests at most the burst of concurrent guesses from one network', () => {
     const { throttle } = onClock(() => 0);
     const guesses = Array.from({ length: 1_000 }, () => {
-      const tested = throttle.tests('2001:db8::1', 'operator');
+      const tested = throttle.checksCredentials('2001:db8::1', 'operator');
       throttle.onFailure('2001:db8::2', 'operator');
       return tested;
     });
     assert.equal(guesses.filter(Boolean).length, limits.burst);
-    assert.equal(throttle.tests('2001:db8:0:1::1', 'operator'), true);
+    assert.equal(throttle.checksCredentials('2001:db8:0:1::1', 'operator'), true);
   });
 
   it('tests an address again as time goes by', () => {
     let nowMs = 0;
     const { throttle, fail } = onClock(() => nowMs);
     fail('192.0.2.1', 4);
-    assert.equal(throttle.tests('192.0.2.1', 'operator'), false);
+    assert.equal(throttle.checksCredentials('192.0.2.1', 'operator'), false);
     nowMs = 1_000;
-    assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
+    assert.equal(throttle.checksCredentials('192.0.2.1', 'operator'), true);
   });
 
   it("does not count a tenant's wrong keys as guesses of the operator's token", () => {
     const { throttle } = onClock(() => 0);
     for (let count = 0; count < 100; count += 1) throttle.onFailure('192.0.2.1', 'tenant');
-    assert.equal(throttle.tests('192.0.2.1', 'operator'), true);
-    assert.equal(throttle.tests('192.0.2.1', 'tenant'), false);
+    assert.equal(throttle.checksCredentials('192.0.2.1', 'operator'), true);
+    assert.equal(throttle.checksCredentials('192.0.2.1', 'tenant'), false);
   });
 
   it('bounds the delayed failures of all addresses together', async () => {

@@ -38,8 +38,8 @@ describe('rotateSeals()', () => {
   }
 
   function rotate(onProgress: (step: string) => void = () => {}, propagationMs = 1): Promise<void> {
-    const { fleet, jobs } = fixture.services;
-    return rotateSeals(fleet, jobs, {
+    const { fleet, jobLocks } = fixture.services;
+    return rotateSeals(fleet, jobLocks, {
       propagationMs,
       concurrency: 2,
       onProgress,
@@ -261,7 +261,7 @@ describe('rotateSeals()', () => {
     let refused = false;
     try {
       // The lock that a rotation by another process holds.
-      await other.jobs.exclusive(url, 'seals', (connection) =>
+      await other.jobLocks.exclusive(url, 'seals', (connection) =>
         tryWithLock(connection, 'seals', async () => {
           await assert.rejects(rotate(), /another rotation or a move is under way/);
           refused = true;

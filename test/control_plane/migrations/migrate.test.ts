@@ -287,14 +287,14 @@ async function remove({ onboarding }: Services, slug: string): Promise<void> {
 }
 
 function migrate(
-  { fleet, control, jobs }: Services,
+  { fleet, control, jobLocks }: Services,
   onProgress: (progress: MigrationProgress) => void = () => {},
   wish: Partial<Pick<MigrateOptions, 'canary' | 'filter' | 'prepare'>> = {},
 ) {
   const { heartbeatTimeoutMs } = limits.processes;
   const common = { canary: 0, concurrency: 2, heartbeatTimeoutMs };
   const options = { ...common, ...limits.migrations, ...wish };
-  return migrateFleet(fleet, control, jobs, { ...options, lockRetryMs: 20, onProgress });
+  return migrateFleet(fleet, control, jobLocks, { ...options, lockRetryMs: 20, onProgress });
 }
 
 const statusOf = ({ fleet, control }: Services, filter = {}) =>

@@ -57,12 +57,12 @@ describe('while a tenant moves', () => {
 
   it('a migration and a rotation of the keys are refused', () =>
     during(async () => {
-      const { fleet, control, jobs } = fixture.services;
+      const { fleet, control, jobLocks } = fixture.services;
       const run = { slug: null, canary: 0, concurrency: 1, onProgress: () => {} };
       const options = { ...limits.migrations, heartbeatTimeoutMs: 1_000, ...run };
-      await assert.rejects(migrateFleet(fleet, control, jobs, options), /move is under way/);
+      await assert.rejects(migrateFleet(fleet, control, jobLocks, options), /move is under way/);
       const rotation = { propagationMs: 1, concurrency: 1, onProgress: () => {}, onWait: () => {} };
-      await assert.rejects(rotateSeals(fleet, jobs, rotation), /move is under way/);
+      await assert.rejects(rotateSeals(fleet, jobLocks, rotation), /move is under way/);
     }));
 
   it('a suspension holds after the switch', async () => {

@@ -79,7 +79,7 @@ describe('Onboarding', () => {
     };
     const pool = openConnectionPool(patient, limits.adminConnections);
     t.after(() => pool.close());
-    const { fleet, isolation, jobs, pools } = services;
+    const { fleet, isolation, jobLocks, pools } = services;
     const control = controlDb(pool, fleet.installation);
     const common = { newId: randomUUID, propagationMs: 60_000, recoveryBatchSize: 10 };
     const recoverMove = async () => {};
@@ -87,7 +87,7 @@ describe('Onboarding', () => {
     const onboarding = new Onboarding({
       fleet,
       isolation,
-      jobs,
+      jobLocks,
       serving,
       control,
       recoverMove,

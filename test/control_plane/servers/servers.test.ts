@@ -240,9 +240,9 @@ describe('servers', () => {
 
   it('get the next key of a rotation', async () => {
     const two = await find('two');
-    const { fleet, jobs } = services;
+    const { fleet, jobLocks } = services;
     const options = { propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} };
-    await rotateSeals(fleet, jobs, options);
+    await rotateSeals(fleet, jobLocks, options);
     services.connections.pool.closeIdle(fleet.modes.placementOf(two).url);
     assert.equal(await services.isolation.run(two, addPet).then(() => 'fine', codeOf), '42501');
     await services.refreshSeals();
@@ -320,7 +320,7 @@ describe('servers', () => {
     );
     const newer = await open(sqlFolder);
     const migrate = (): Promise<Outcome> =>
-      migrateFleet(newer.fleet, newer.control, newer.jobs, {
+      migrateFleet(newer.fleet, newer.control, newer.jobLocks, {
         ...{ ...limits.migrations, heartbeatTimeoutMs: 1, canary: 0, concurrency: 4 },
         onProgress: () => {},
       });
@@ -336,7 +336,7 @@ describe('servers', () => {
     for (const { error } of parked.failed) {
       assert.match(error, /^the server "two" could not be reached: /);
     }
-    const rotated = rotateSeals(services.fleet, services.jobs, {
+    const rotated = rotateSeals(services.fleet, services.jobLocks, {
       ...{ propagationMs: 1, concurrency: 2, onProgress: () => {}, onWait: () => {} },
     });
     await assert.rejects(rotated, /Cannot write the keys to every database: .*server two/);

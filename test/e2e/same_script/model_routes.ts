@@ -15,12 +15,12 @@ import {
   required,
 } from './inputs.ts';
 import {
-  type Asked,
   defaults,
   type Item,
   isCursor,
   latestVisitFirst,
   oldestFirst,
+  type PageRequest,
   page,
   type TenantModel,
   type User,
@@ -248,7 +248,7 @@ export const modelRoutes: readonly ModelRoute[] = [
   },
 ];
 
-function asked({ settings }: TenantModel, { limit, cursor }: Understood['query']): Asked {
+function asked({ settings }: TenantModel, { limit, cursor }: Understood['query']): PageRequest {
   return { limit: Number(limit ?? settings.default_page_size), cursor: cursor ?? null };
 }
 

@@ -8,7 +8,7 @@ export type Item = Readonly<Record<string, unknown>> & { id: string };
 /** A list's order: by its key, the smallest first unless it says `newestFirst`. */
 export type Order = { keyOf(item: Item): string; newestFirst: boolean };
 
-export type Asked = { limit: number; cursor: string | null };
+export type PageRequest = { limit: number; cursor: string | null };
 
 export const oldestFirst: Order = { keyOf: ({ id }) => id, newestFirst: false };
 
@@ -82,7 +82,7 @@ export class TenantModel {
 }
 
 /** A cursor is the position of the last item shown, even if that item is gone since. */
-export function page(items: readonly Item[], { keyOf, newestFirst }: Order, asked: Asked) {
+export function page(items: readonly Item[], { keyOf, newestFirst }: Order, asked: PageRequest) {
   const sign = newestFirst ? -1 : 1;
   const sorted = items.toSorted((one, two) => (keyOf(one) < keyOf(two) ? -sign : sign));
   const rest = sorted.filter((item) => asked.cursor === null || isAfter(item, asked.cursor));

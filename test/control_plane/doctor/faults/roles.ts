@@ -3,7 +3,7 @@ import { findsEach, type Spoilt } from '../spoilt.ts';
 
 const inOwn = ({ own }: Names) => own;
 
-function mighty(role: (names: Names) => string, power: string): Spoilt {
+function overprivileged(role: (names: Names) => string, power: string): Spoilt {
   return {
     spoil: (names) => `alter role ${role(names)} ${power}`,
     where: (names) => `role ${role(names)}`,
@@ -44,13 +44,13 @@ findsEach('roles', {
     "a tenant's own login": unlimited(inOwn, -1),
   },
   role_overprivileged: {
-    'a superuser that serves': mighty(({ serve }) => serve, 'superuser'),
-    'bypassrls of the login': mighty(({ serve }) => serve, 'bypassrls'),
-    'createdb of the operator': mighty(({ control }) => control, 'createdb'),
-    'createrole of the app': mighty(({ app }) => app, 'createrole'),
-    'replication of the account': mighty(({ account }) => account, 'replication'),
-    'bypassrls of the owner': mighty(({ owner }) => owner, 'bypassrls'),
-    "bypassrls of a tenant's own login": mighty(({ own }) => own, 'bypassrls'),
+    'a superuser that serves': overprivileged(({ serve }) => serve, 'superuser'),
+    'bypassrls of the login': overprivileged(({ serve }) => serve, 'bypassrls'),
+    'createdb of the operator': overprivileged(({ control }) => control, 'createdb'),
+    'createrole of the app': overprivileged(({ app }) => app, 'createrole'),
+    'replication of the account': overprivileged(({ account }) => account, 'replication'),
+    'bypassrls of the owner': overprivileged(({ owner }) => owner, 'bypassrls'),
+    "bypassrls of a tenant's own login": overprivileged(({ own }) => own, 'bypassrls'),
   },
   login_unusable: {
     "a tenant's own login that may not log in": lacking(({ own }) => `alter role ${own} nologin`),
@@ -169,8 +169,8 @@ findsEach('roles', {
     },
   },
   role_may_log_in: {
-    'the app': mighty(({ app }) => app, 'login'),
-    'the account': mighty(({ account }) => account, 'login'),
-    'the owner': mighty(({ owner }) => owner, 'login'),
+    'the app': overprivileged(({ app }) => app, 'login'),
+    'the account': overprivileged(({ account }) => account, 'login'),
+    'the owner': overprivileged(({ owner }) => owner, 'login'),
   },
 });

@@ -1,4 +1,4 @@
-/** One place of a tenant's rows while they are moved or replaced, and the transactions there. */
+/** One end of a move: the place of a tenant's rows before or after it, and the transactions there. */
 import type { TenantRef } from '../../kernel/ports.ts';
 import type { ConnectionPool } from '../../postgres/connection_pool.ts';
 import { isDedicated, type Placement } from '../../postgres/placement.ts';
@@ -9,8 +9,8 @@ import { admitOnly, removeFence } from './fence.ts';
 import { assertingOwned, type OwnedMove } from './move_record.ts';
 import { TenantSession } from './tenant_session.ts';
 
-/** The rows of a tenant in one generation. */
-export class Place {
+/** The rows of a tenant in one generation. Rows that are replaced in their place have one end alone. */
+export class MoveEnd {
   readonly ref: TenantRef;
   readonly placement: Placement;
   readonly session: TenantSession;
@@ -56,13 +56,13 @@ export class Place {
     return this.session.write((sql) => readTableGroups(sql, this.placement.schema));
   }
 
-  /** Refuses all contexts but those of a generation: by default that of the place itself. */
+  /** Refuses all contexts but those of a generation: by default that of the end itself. */
   fence(generation = this.ref.generation): Promise<void> {
     const placement = this.#fleet.modes.placementOf({ ...this.ref, generation });
     return admitOnly(this.#fleet, placement, { tenant: this.ref.id, guard: this.#fenceGuard });
   }
 
-  /** Admits the contexts of this place again. */
+  /** Admits the contexts of this end again. */
   unfence(): Promise<void> {
     const hasMoved = this.ref.generation > 0;
     const change = { tenant: this.ref.id, guard: this.#fenceGuard };
