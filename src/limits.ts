@@ -56,6 +56,7 @@ const pool = {
   batches,
 };
 
+/** All limits, by the part of `src` that keeps them. */
 export const limits = {
   // src/http/
 

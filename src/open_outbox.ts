@@ -8,6 +8,7 @@ import { postgresOutbox } from './mail/postgres_outbox.ts';
 import type { Log } from './observability/log.ts';
 import type { Services } from './services.ts';
 
+/** Returns the outbox, whose mail is opened with the first email: SMTP, or files without an `SMTP_URL`. */
 export function openOutbox(
   config: Config,
   { control }: Pick<Services, 'control'>,

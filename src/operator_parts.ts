@@ -28,6 +28,7 @@ type OperatorDependencies = {
   onForget: (slug: Slug) => void;
 };
 
+/** Returns the parts that the operator's routes use, each of them joined to the control plane. */
 export function operatorParts(
   { isolation, smtpUrl }: Config,
   services: Services,

@@ -31,6 +31,7 @@ import { terminateBackends } from './postgres/terminate_backends.ts';
 import type { UnterminatedOptions } from './postgres/unterminated_backends.ts';
 import { writePrivate } from './private_file.ts';
 
+/** The open connections and the parts that use them. `close` ends all of them. */
 export type Services = {
   fleet: Fleet;
   control: Db;

@@ -15,6 +15,10 @@ export type SqlFiles = {
   dedicatedContext: string;
 };
 
+/**
+ * The parts that work on tenants needs: an administrator's connections, the isolation modes, the SQL files, and
+ * timeouts in milliseconds.
+ */
 export type Fleet = {
   admin: ConnectionPool;
   /**

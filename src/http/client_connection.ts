@@ -61,12 +61,14 @@ export class ClientConnection {
     this.#accepting = false;
   }
 
+  /** Counts a request that has arrived, which is the latest one now. */
   begin(raw: RawExchange): void {
     this.#running += 1;
     if (this.#latest) this.#latest.nextBegunAt = this.socket.bytesRead;
     this.#latest = raw;
   }
 
+  /** Counts a request as over: its reply was sent, or cannot be sent any more. */
   end(): void {
     this.#running -= 1;
     // So that an idle connection does not hold a reply.
@@ -78,6 +80,7 @@ export class ClientConnection {
     return this.#latest === raw;
   }
 
+  /** Accepts no further request, and aborts bodies that are being read. `refusal` is the reason. */
   abort(refusal: Refusal): void {
     this.#accepting = false;
     this.#refusal = refusal;

@@ -55,6 +55,7 @@ export function unlessKnown({ ifMatch, ifNoneMatch }: Preconditions, reply: Repl
   return { status: 304, headers: { etag: tag }, body: null };
 }
 
+/** Returns the refusal of a change whose precondition does not hold: 412. */
 export function preconditionFailed(): Refusal {
   return new Refusal('precondition_failed', {
     detail: 'The resource is not in the state that the request expects; read it again',

@@ -59,6 +59,7 @@ export class HttpServer {
     this.#server = this.#createServer(parts);
   }
 
+  /** The number of open connections, and the memory of replies that clients have not read yet, in bytes. */
   get stats() {
     return { connections: this.#connections.size, unreadBytes: this.#unread.bytes };
   }

@@ -8,6 +8,7 @@ import type { TenantId } from '../kernel/tenant.ts';
 import type { Installation } from '../postgres/installation.ts';
 import type { DedicatedPlacement, Placement } from '../postgres/placement.ts';
 
+/** One isolation mode: says where the rows of its tenants are, and makes and removes that placement. */
 export interface IsolationMode {
   /** As stored in the tenant's row of the registry. */
   readonly name: string;
@@ -26,6 +27,7 @@ export interface IsolationMode {
   destroy(tenant: TenantRef, steps: ProvisioningSteps): Promise<void>;
 }
 
+/** Makes a mode for one installation. Each file of a mode exports one. */
 export type ModeFactory = (installation: Installation) => IsolationMode;
 
 /** The steps of provisioning and deletion. Each may be repeated: work that was killed is done again. */

@@ -26,6 +26,7 @@ export type PlacementGroup<T extends TenantRef> = {
   common: boolean;
 };
 
+/** The modes of one installation, found by the mode that is stored with each tenant. */
 export class IsolationModes {
   readonly #modes: ReadonlyMap<string, IsolationMode>;
 

@@ -14,6 +14,7 @@ import { isDedicated, type Placement } from '../postgres/placement.ts';
 import type { IsolationModes } from './modes.ts';
 import { type Follow, type Relocation, stayingPut } from './relocation.ts';
 
+/** The connections that serve tenants, and the envelopes that their statements are sent in. */
 export type Connections = { pool: ConnectionPool; envelopes: Envelopes };
 
 /**

@@ -75,6 +75,10 @@ type Authorized = {
 /** Characters of an error message that the audit trail keeps. */
 const reasonLength = 200;
 
+/**
+ * Passes requests of tenants through the six stages. A refused request throws a `Refusal`, which the edge turns into a
+ * problem.
+ */
 export class Kernel<Request extends TenantRequest> {
   readonly #parts: KernelParts<Request>;
   readonly #firstAttempt: Attempt;

@@ -98,6 +98,7 @@ const reserved: ReadonlySet<string> = new Set([
   'www',
 ]);
 
+/** Whether no tenant may have the name as its slug, because a host or a path may need it. */
 export function isReserved(name: string): boolean {
   return reserved.has(name);
 }

@@ -76,6 +76,10 @@ export class ConnectionPool {
     });
   }
 
+  /**
+   * Idle and busy connections, backends that were not terminated, waiting calls, and connections lost so far while
+   * busy.
+   */
   get stats() {
     const { idle, busy, unterminated, lost } = this.#connections;
     return {

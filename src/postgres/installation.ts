@@ -45,6 +45,10 @@ export type Roles = {
   migrate: string;
 };
 
+/**
+ * One Kennel: the names of its databases and roles, and all passwords, seal keys and session URLs. They are derived
+ * from its secrets and the administrator's URLs.
+ */
 export class Installation {
   readonly adminUrl: string;
   /** The main database, with the control schema. */

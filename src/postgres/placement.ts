@@ -25,8 +25,10 @@ export type DedicatedPlacement = CommonPlacement & { context: 'session'; tenant:
 /** A placement whose sessions serve many tenants: a sealed context is sent with each statement. */
 type SealedPlacement = CommonPlacement & { context: 'statement' };
 
+/** The place of one tenant's rows (server, database, schema, role), and how the context arrives there. */
 export type Placement = SealedPlacement | DedicatedPlacement;
 
+/** Whether the placement, with its database and login, belongs to one tenant alone. */
 export function isDedicated(placement: Placement): placement is DedicatedPlacement {
   return placement.context === 'session';
 }

@@ -16,6 +16,7 @@ export type AdmissionLimits = {
   bodiesPerTenant: number;
 };
 
+/** Bounds the requests that run, and the bodies that are received, at the same time. */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #bodies = new Map<string, number>();
@@ -27,6 +28,7 @@ export class Admission {
     this.#limits = limits;
   }
 
+  /** Requests that run, bodies that are received, and requests refused so far (`shed`). */
   get stats() {
     return { running: this.#running, receiving: this.#receiving, shed: this.#shed };
   }

@@ -8,6 +8,7 @@ import type { Account, Accounts, Change, Db, Sql } from '../../kernel/ports.ts';
 import type { TenantId } from '../../kernel/tenant.ts';
 import type { Installation } from '../../postgres/installation.ts';
 
+/** Returns the kernel's port to tenants' accounts: each one is opened in its tenant's sealed context. */
 export function postgresAccounts(
   connections: Connections,
   installation: Installation,

@@ -10,6 +10,7 @@
 import type { Db } from '../../kernel/ports.ts';
 import type { GatheredDenial } from './held_denials.ts';
 
+/** Returns a function that writes a batch of denials to the audit trail, in one statement. */
 export function postgresDenials(control: Db, newId: () => string) {
   return async (denials: GatheredDenial[]): Promise<void> => {
     const rows = denials.map(

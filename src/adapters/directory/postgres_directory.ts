@@ -31,6 +31,10 @@ type TenantRow = {
 /** A Postgres array. Other keys are not read: there is no limit on their number. */
 const knownKeys = `{${settingKeys.join()}}`;
 
+/**
+ * Returns the directory's source: callers by the digest of a key's secret, and tenants by id, or null. Each is one
+ * read of the registry.
+ */
 export function postgresDirectory(control: Sql): DirectorySource {
   return {
     // By the digest alone: to find a row by its id and then reject it would take a different time.

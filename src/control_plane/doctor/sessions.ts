@@ -8,6 +8,7 @@ import { runChecks, type Variables } from './sql_checks.ts';
 /** The pools that serve requests, so that their sessions have the same start parameters. */
 export type Pools = { serving: ConnectionPool; control: ConnectionPool };
 
+/** Examines a session of each login in the main database. A session that cannot be opened is a finding. */
 export async function examineSessions(
   { admin, installation }: Fleet,
   { serving, control }: Pools,

@@ -22,6 +22,8 @@ export type Migration = {
 const fileName = /^(\d{3})_([a-z0-9_]+)\.sql$/;
 
 /**
+ * Returns the files in order; version = position + 1.
+ *
  * @param others files of the folder that are no migrations.
  * @throws {Error} when a file's name is invalid, a number is missing, or a text cannot be applied.
  */

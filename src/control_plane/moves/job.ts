@@ -37,6 +37,7 @@ export type JobParts = {
   nowMs: () => number;
 };
 
+/** A move or a restore: the steps after its switch, and its recovery. */
 export interface Job {
   /** Removes what the job has left, after its switch. May be repeated. */
   finish(): Promise<void>;

@@ -45,6 +45,7 @@ export type OwnedMove = Pick<MoveRow, 'id' | 'owner'>;
 /** The event that commits with the switch. */
 export type SwitchEvent = Pick<OperatorChange, 'id' | 'event' | 'requestId' | 'details'>;
 
+/** Reads and writes the rows of moves. Once begun, a move is changed by its owner alone until another takes it over. */
 export class MoveRecord {
   readonly #control: Db;
   readonly #errorChars: number;

@@ -62,6 +62,7 @@ type Running = {
   onDropped?(): void | Promise<void>;
 };
 
+/** Begins moves and restores, and recovers those that a process has left behind. */
 export class Moves {
   readonly #parts: MovesParts;
   readonly #record: MoveRecord;
