@@ -1,5 +1,5 @@
 /** Faults of the server process and of its Redis. */
-import postgres from 'postgres';
+import postgres, { type Sql } from 'postgres';
 import { clientOf } from '../support/client.ts';
 import { lookInto } from '../support/sql.ts';
 import { until } from '../support/until.ts';
@@ -54,19 +54,22 @@ function stop({ server, pauses }: FaultTargets): End {
 async function outlastTransaction(targets: FaultTargets): Promise<End> {
   const { cluster, server, bystander } = targets;
   const call = clientOf(server, bystander);
-  const sql = postgres(cluster.url, { max: 1, onnotice: () => {} });
+  const options = { max: 1, onnotice: () => {} };
+  const sql = postgres(cluster.url, options);
+  // Open before, because the transaction waits for less time than it may take to open a session.
+  const looks = postgres(cluster.url, options);
   try {
     await sql.unsafe('begin; lock table control.audit_events in access exclusive mode');
     let caught: { pid: number; end: End } | null = null;
     await until(async () => {
       call('PUT /api/config/welcome_message', { value: 'so long' }).catch(() => {});
-      caught = await catchInTransaction(targets);
+      caught = await catchInTransaction(targets, looks);
       return caught !== null;
     });
     await sql.unsafe('rollback');
     return await outlasted(targets, caught);
   } finally {
-    await sql.end({ timeout: 0 });
+    await Promise.all([sql, looks].map((one) => one.end({ timeout: 0 })));
   }
 }
 
@@ -79,12 +82,13 @@ async function outlasted({ cluster }: FaultTargets, caught: { pid: number; end: 
 /** Stops the server while one of its transactions waits for the lock; null when none did. */
 async function catchInTransaction(
   targets: FaultTargets,
+  looks: Sql,
 ): Promise<{ pid: number; end: End } | null> {
-  const pid = await waitingForTrail(targets.cluster.url);
+  const pid = await waitingForTrail(looks);
   if (pid === null) return null;
   const end = stop(targets);
   // The transaction may just have stopped waiting for the lock.
-  if ((await waitingForTrail(targets.cluster.url)) === pid) return { pid, end };
+  if ((await waitingForTrail(looks)) === pid) return { pid, end };
   await end();
   return null;
 }
@@ -92,18 +96,16 @@ async function catchInTransaction(
 /**
  * A backend that changes a tenant's account; the operator's statements run outside transactions.
  */
-function waitingForTrail(url: string): Promise<number | null> {
-  return lookInto(url, async (sql) => {
-    const [row] = await sql<{ pid: number }[]>`
-      select pg_locks.pid
-      from pg_locks
-        join pg_stat_activity on pg_stat_activity.pid = pg_locks.pid
-      where not granted and usename like '%_serve'
-        and relation = 'control.audit_events'::regclass
-        and database = (select oid from pg_database where datname = current_database())
-      order by waitstart desc`;
-    return row?.pid ?? null;
-  });
+async function waitingForTrail(looks: Sql): Promise<number | null> {
+  const [row] = await looks<{ pid: number }[]>`
+    select pg_locks.pid
+    from pg_locks
+      join pg_stat_activity on pg_stat_activity.pid = pg_locks.pid
+    where not granted and usename like '%_serve'
+      and relation = 'control.audit_events'::regclass
+      and database = (select oid from pg_database where datname = current_database())
+    order by waitstart desc`;
+  return row?.pid ?? null;
 }
 
 function isThere(url: string, pid: number | null): Promise<boolean> {

@@ -25,7 +25,7 @@ const downloadMs = 10_000;
 /** The tenant writes for so long at most between its export and its restore. */
 const staleMs = 1_000;
 
-const common = { track: 'restores', lastsMs: [0, 100], takesMs: 2_500 } as const;
+const common = { track: 'restores', lastsMs: [0, 100], takesMs: 5_000 } as const;
 
 export const restoreFaults = {
   'a tenant is restored': {
